@@ -1,0 +1,28 @@
+// Whether an engine that should answer does, and how much memory it holds. A single missed question proves nothing: a loaded
+// machine is slow. Never touches an engine that a transition works on.
+import { deadlineSignal } from '../lib/clock.ts';
+import { raceAbort } from './climb.ts';
+import type { Instance } from './instance.ts';
+import type { SlotContext } from './transitions.ts';
+
+/** Only engines at rest are asked: awake (also draining) or asleep. */
+export async function checkVitals(instance: Instance, slot: SlotContext): Promise<'fine' | 'unresponsive'> {
+  const { engine, rung } = instance;
+  if (engine === undefined || (rung !== 'Awake' && rung !== 'Draining' && rung !== 'Asleep')) return 'fine';
+  const { clock, limits } = slot;
+  const deadline = deadlineSignal(clock, limits.vitalsEveryMs, {
+    reason: new Error('the engine did not answer in time'),
+  });
+  try {
+    await raceAbort(engine.process.identity(deadline.signal), deadline.signal);
+    const { residentBytes } = await engine.process.memory();
+    engine.misses = 0;
+    if (instance.engine === engine) instance.residentBytes = residentBytes;
+  } catch {
+    engine.misses += 1;
+  } finally {
+    deadline.cancel();
+  }
+  const isStillThere = instance.engine === engine && engine.exit === undefined;
+  return isStillThere && engine.misses >= limits.vitalsMissesMax ? 'unresponsive' : 'fine';
+}

@@ -1,0 +1,113 @@
+// The kinds on the wire: ours, and the few of Kubernetes that the controller touches (only the fields that it reads).
+import { API_VERSION, type ClusterObject, type KindRef } from './group.ts';
+import type { Model } from './model.ts';
+import type { ModelRevision } from './model-revision.ts';
+import type { Pool } from './pool.ts';
+
+export interface ContainerSpec {
+  readonly name: string;
+  readonly image: string;
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
+  readonly env?: readonly EnvVar[];
+  readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
+  readonly resources?: {
+    readonly requests?: Readonly<Record<string, string>>;
+    readonly limits?: Readonly<Record<string, string>>;
+  };
+  readonly readinessProbe?: {
+    readonly httpGet: { readonly path: string; readonly port: number | string };
+    readonly periodSeconds?: number;
+  };
+  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string; readonly readOnly?: boolean }[];
+}
+
+export interface EnvVar {
+  readonly name: string;
+  readonly value?: string;
+  readonly valueFrom?: {
+    readonly fieldRef?: { readonly fieldPath: string };
+    readonly secretKeyRef?: { readonly name: string; readonly key: string };
+  };
+}
+
+export interface PodVolume {
+  readonly name: string;
+  readonly emptyDir?: object;
+  readonly projected?: {
+    readonly sources: readonly {
+      readonly serviceAccountToken: {
+        readonly audience: string;
+        readonly expirationSeconds: number;
+        readonly path: string;
+      };
+    }[];
+  };
+}
+
+export interface Pod extends ClusterObject {
+  readonly spec: {
+    readonly containers: readonly ContainerSpec[];
+    readonly volumes?: readonly PodVolume[];
+    readonly serviceAccountName?: string;
+    readonly automountServiceAccountToken?: boolean;
+    readonly restartPolicy?: 'Always' | 'OnFailure' | 'Never';
+    readonly terminationGracePeriodSeconds?: number;
+    readonly nodeName?: string;
+  };
+  readonly status?: PodStatus;
+}
+
+export interface PodStatus {
+  readonly phase?: 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown';
+  readonly reason?: string;
+  readonly message?: string;
+  readonly hostIP?: string;
+  readonly podIP?: string;
+  readonly startTime?: string;
+  readonly conditions?: readonly {
+    readonly type: string;
+    readonly status: string;
+    readonly reason?: string;
+    readonly message?: string;
+    readonly lastTransitionTime?: string;
+  }[];
+  readonly containerStatuses?: readonly {
+    readonly name: string;
+    readonly ready: boolean;
+    readonly restartCount: number;
+    readonly state?: object;
+    readonly lastState?: object;
+  }[];
+}
+
+export interface Secret extends ClusterObject {
+  readonly type?: string;
+  /** base64 */
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+export interface ConfigMap extends ClusterObject {
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+export interface Lease extends ClusterObject {
+  readonly spec?: {
+    readonly holderIdentity?: string;
+    readonly leaseDurationSeconds?: number;
+    /** Six digits after the second: 2026-01-01T00:00:00.000000Z. */
+    readonly acquireTime?: string;
+    readonly renewTime?: string;
+    readonly leaseTransitions?: number;
+  };
+}
+
+export const kinds = {
+  Pool: { apiVersion: API_VERSION, kind: 'Pool', plural: 'pools' } as KindRef<Pool>,
+  Model: { apiVersion: API_VERSION, kind: 'Model', plural: 'models' } as KindRef<Model>,
+  ModelRevision: { apiVersion: API_VERSION, kind: 'ModelRevision', plural: 'modelrevisions' } as KindRef<ModelRevision>,
+  Pod: { apiVersion: 'v1', kind: 'Pod', plural: 'pods' } as KindRef<Pod>,
+  Secret: { apiVersion: 'v1', kind: 'Secret', plural: 'secrets' } as KindRef<Secret>,
+  ConfigMap: { apiVersion: 'v1', kind: 'ConfigMap', plural: 'configmaps' } as KindRef<ConfigMap>,
+  Lease: { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', plural: 'leases' } as KindRef<Lease>,
+} as const;

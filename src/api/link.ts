@@ -1,0 +1,262 @@
+// The link's messages (JSON text frames over one WebSocket). Spokes (agents, routers) dial the hub (the controller).
+// Messages only grow: receivers ignore unknown fields (DESIGN §14.1). Times on the wire are ages and remaining
+// milliseconds, never timestamps. Everything that orders carries (epoch, seq); receivers drop lower pairs.
+import { z } from 'zod';
+import { samplingSchema } from './model.ts';
+import { probeSampleSchema } from './model-revision.ts';
+
+/** The versions of this file. `hello` carries the range a spoke speaks; the hub answers with the highest both speak. */
+export const LINK_VERSION_MIN = 1;
+export const LINK_VERSION_MAX = 1;
+/** A frame above this is refused and the session closed with 1009. */
+export const LINK_FRAME_BYTES_MAX = 4 * 1024 * 1024;
+/** The ws path. The bearer token travels in the Authorization header of the upgrade. */
+export const LINK_PATH = '/link';
+
+const fence = { epoch: z.int().min(0), seq: z.int().min(0) };
+const name = z.string().min(1).max(253);
+const ms = z.number().min(0);
+
+/** How warm an instance is, with the transitions between (DESIGN §6). */
+export const rungs = [
+  'Absent',
+  'Staged',
+  'Starting',
+  'Awake',
+  'Draining',
+  'Sleeping',
+  'Asleep',
+  'Waking',
+  'Stopping',
+  'Failed',
+] as const;
+export const rungSchema = z.enum(rungs);
+export type Rung = z.infer<typeof rungSchema>;
+/** The rungs on which an instance holds the slot's accelerators. At most one instance of a slot is on one of them. */
+export const residentRungs: ReadonlySet<Rung> = new Set([
+  'Starting',
+  'Waking',
+  'Awake',
+  'Draining',
+  'Sleeping',
+  'Stopping',
+]);
+
+// ---- agent to hub
+
+/** How long each phase of the last climb took, in milliseconds. Phases that did not happen are absent. */
+export const climbSchema = z.object({
+  from: z.enum(['Staged', 'Asleep']),
+  spawnedMs: ms.optional(),
+  loadedMs: ms.optional(),
+  probedMs: ms.optional(),
+  totalMs: ms,
+});
+export type Climb = z.infer<typeof climbSchema>;
+
+export const instanceReportSchema = z.object({
+  /** `<podUID>/<revision>/<incarnation>` */
+  id: name,
+  model: name,
+  revision: name,
+  rung: rungSchema,
+  /** True once this incarnation's last start or wake answered the probe as expected. Never routed to before. */
+  probed: z.boolean(),
+  /** Requests being served right now. */
+  inFlight: z.int().min(0),
+  /** Time on this rung. */
+  rungAgeMs: ms,
+  /** Time since the last request began or ended; absent when there was none since the last climb. */
+  idleMs: ms.optional(),
+  failure: z.object({ reason: name, message: z.string().max(1024), retryInMs: ms }).optional(),
+  climb: climbSchema.optional(),
+  /** What the engine says it is, for example builtin:<hash>. */
+  engineBuild: z.string().max(128).optional(),
+  /** The probe's answer when the target carried no expectation: the first verified start. */
+  probeSample: probeSampleSchema.optional(),
+  residentBytes: z.int().min(0).optional(),
+});
+export type InstanceReport = z.infer<typeof instanceReportSchema>;
+
+export const agentHelloSchema = z.object({
+  type: z.literal('hello'),
+  role: z.literal('agent'),
+  name,
+  release: z.string().max(64),
+  versions: z.object({ min: z.int(), max: z.int() }),
+  /** The highest (epoch, seq) this spoke has obeyed. */
+  fence: z.object(fence),
+  podUid: name,
+  /** The port of the data path on the Pod's address. The address itself comes from Pod status, never from here. */
+  dataPort: z.int().min(1).max(65_535),
+});
+
+export const agentReportSchema = z.object({
+  type: z.literal('report'),
+  /** The target this report is about. */
+  fence: z.object(fence),
+  /** Versions of the slot key that the data path accepts. */
+  keyVersions: z.array(z.int().min(1)).max(4),
+  /** True after SIGTERM: the slot wants out. */
+  terminating: z.boolean(),
+  instances: z.array(instanceReportSchema).max(128),
+});
+export type AgentReport = z.infer<typeof agentReportSchema>;
+
+// ---- hub to agent
+
+/** What an engine needs to run one revision. */
+export const launchSchema = z.object({
+  engine: z.enum(['Llama']),
+  servedName: z.string().min(1).max(128),
+  /** Becomes `system_fingerprint` and x-stoker-revision: the revision's name. */
+  revision: name,
+  weightsPath: z.string().min(1).max(1024),
+  weightsSizeBytes: z.int().min(0),
+  weightsSha256: z.string().regex(/^[0-9a-f]{64}$/),
+  contextLength: z.int().min(128),
+  concurrency: z.int().min(1).max(256),
+  sampling: samplingSchema.optional(),
+  sleep: z.enum(['Level1', 'Level2', 'Never']),
+  drainMs: ms,
+  /** Missing: the first verified start, whose answer is reported and kept. */
+  probeExpected: probeSampleSchema.optional(),
+});
+export type Launch = z.infer<typeof launchSchema>;
+
+export const targetInstanceSchema = z.object({
+  model: name,
+  revision: name,
+  /** Where the instance should be. An instance that no target names is stopped. */
+  rung: z.enum(['Awake', 'Asleep', 'Staged']),
+  launch: launchSchema,
+});
+export type TargetInstance = z.infer<typeof targetInstanceSchema>;
+
+export const targetSchema = z.object({
+  type: z.literal('target'),
+  ...fence,
+  /** At most one of them has rung Awake. */
+  instances: z.array(targetInstanceSchema).max(128),
+  /** Keys that the data path must accept, hex. Others are dropped. */
+  keys: z.array(z.object({ version: z.int().min(1), key: z.string().regex(/^[0-9a-f]{64}$/) })).max(4),
+});
+export type Target = z.infer<typeof targetSchema>;
+
+/** Sent when no live router's table names this slot's instances any more: a terminating agent may stop accepting. */
+export const withdrawnSchema = z.object({ type: z.literal('withdrawn'), ...fence });
+
+// ---- router to hub
+
+export const modelDemandSchema = z.object({
+  model: name,
+  /** Requests held or queued, not yet at an instance. */
+  queued: z.int().min(0),
+  /** Their estimated prompt tokens. */
+  queuedTokens: z.int().min(0),
+  oldestQueuedMs: ms,
+  inFlight: z.int().min(0),
+  /** Requests accepted since the router started (a counter; the hub takes differences). */
+  arrivals: z.int().min(0),
+  /** Time since the last arrival; absent when there was none. */
+  lastArrivalAgeMs: ms.optional(),
+  /** A refused cold request's claim: at least one instance must come up within this time (DESIGN §8). 0 for none. */
+  wakeLeaseMs: ms,
+});
+
+export const routerHelloSchema = z.object({
+  type: z.literal('hello'),
+  role: z.literal('router'),
+  name,
+  release: z.string().max(64),
+  versions: z.object({ min: z.int(), max: z.int() }),
+  fence: z.object(fence),
+  /** Arrivals of the last 600 s per model, counts in 10 s steps, newest last, so that a new leader has a history. */
+  history: z.array(z.object({ model: name, countsPer10s: z.array(z.int().min(0)).max(60) })).max(1000),
+});
+
+/** The whole demand of this router, within 100 ms of a change and at least once a second. */
+export const demandSchema = z.object({ type: z.literal('demand'), models: z.array(modelDemandSchema).max(1000) });
+
+/** The router now routes by these section versions. */
+export const acknowledgeSchema = z.object({
+  type: z.literal('acknowledge'),
+  ...fence,
+  versions: z.object({ policy: z.int().min(0), endpoints: z.int().min(0), keys: z.int().min(0) }),
+});
+
+// ---- hub to router: the routing table, by section; only what changed is sent
+
+export const policyModelSchema = z.object({
+  model: name,
+  servedName: z.string().min(1).max(128),
+  /** Unix seconds, for /v1/models. */
+  createdSeconds: z.int().min(0),
+  /** The revision that new requests get. Absent until one is pinned. */
+  stable: z.object({ revision: name, digest: z.string().max(80) }).optional(),
+  contextLength: z.int().min(0),
+  concurrency: z.int().min(1),
+});
+
+export const endpointSchema = z.object({
+  /** `<podUID>/<revision>/<incarnation>` */
+  instance: name,
+  podUid: name,
+  model: name,
+  revision: name,
+  /** host:port of the agent's data path. */
+  address: z.string().min(3).max(300),
+  /** This router's part of the instance's concurrency. */
+  share: z.int().min(0),
+});
+
+export const modelWarmthSchema = z.object({
+  model: name,
+  /** The warmest rung of its stable revision, for people and for holds. */
+  rung: rungSchema,
+  /** Expected time until a request that comes now is served by an awake instance; 0 when one is awake. */
+  etaMs: ms,
+  /** Why it cannot be served now, when that is known. */
+  failure: z.object({ reason: name, message: z.string().max(1024) }).optional(),
+});
+
+const section = <T extends z.ZodType>(data: T) => z.object({ version: z.int().min(1), hash: z.string().max(80), data });
+
+export const tableSchema = z.object({
+  type: z.literal('table'),
+  ...fence,
+  policy: section(z.object({ models: z.array(policyModelSchema).max(1000) })).optional(),
+  endpoints: section(
+    z.object({ endpoints: z.array(endpointSchema).max(5000), warmth: z.array(modelWarmthSchema).max(1000) }),
+  ).optional(),
+  keys: section(
+    z.object({
+      slots: z
+        .array(z.object({ podUid: name, version: z.int().min(1), key: z.string().regex(/^[0-9a-f]{64}$/) }))
+        .max(5000),
+    }),
+  ).optional(),
+});
+export type Table = z.infer<typeof tableSchema>;
+
+// ---- both ways
+
+/** The hub's answer to hello. */
+export const welcomeSchema = z.object({
+  type: z.literal('welcome'),
+  version: z.int(),
+  epoch: z.int().min(0),
+  session: name,
+});
+export type Welcome = z.infer<typeof welcomeSchema>;
+
+export const agentToHubSchema = z.discriminatedUnion('type', [agentHelloSchema, agentReportSchema]);
+export const hubToAgentSchema = z.discriminatedUnion('type', [welcomeSchema, targetSchema, withdrawnSchema]);
+export const routerToHubSchema = z.discriminatedUnion('type', [routerHelloSchema, demandSchema, acknowledgeSchema]);
+export const hubToRouterSchema = z.discriminatedUnion('type', [welcomeSchema, tableSchema]);
+export type AgentHello = z.infer<typeof agentHelloSchema>;
+export type RouterHello = z.infer<typeof routerHelloSchema>;
+export type AgentToHub = z.infer<typeof agentToHubSchema>;
+export type HubToAgent = z.infer<typeof hubToAgentSchema>;
+export type RouterToHub = z.infer<typeof routerToHubSchema>;
+export type HubToRouter = z.infer<typeof hubToRouterSchema>;

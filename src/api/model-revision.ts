@@ -1,0 +1,81 @@
+// The ModelRevision kind: one immutable, fully pinned version. Written by the controller alone.
+import { z } from 'zod';
+import { conditionsSchema, type ObjectMeta } from './group.ts';
+import { samplingSchema } from './model.ts';
+
+export const modelRevisionSpecSchema = z
+  .object({
+    modelName: z.string().min(1).max(52).meta({ description: 'The Model it belongs to.' }),
+    digest: z
+      .string()
+      .max(74)
+      .regex(/^v1:sha256:[0-9a-f]{64}$/, 'must be v1:sha256: and 64 hexadecimal digits in lower case')
+      .meta({ description: 'The hash of everything that is pinned.' }),
+    weights: z
+      .object({
+        path: z
+          .string()
+          .min(1)
+          .max(1024)
+          .meta({ description: 'The file the engine opens, as an absolute path on the node.' }),
+        sizeBytes: z.int().min(0).meta({ description: 'Its size in bytes.' }),
+        sha256: z
+          .string()
+          .max(64)
+          .regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits in lower case')
+          .meta({ description: 'The digest of its content.' }),
+      })
+      .meta({ description: 'The weights, resolved.' }),
+    engine: z
+      .object({
+        name: z.enum(['Llama']).meta({ description: 'The model server.' }),
+        build: z
+          .string()
+          .min(1)
+          .max(128)
+          .meta({ description: 'The build that the pin was made with, for example builtin:<hash>.' }),
+      })
+      .meta({ description: 'The engine, resolved.' }),
+    contextLength: z.int().min(128).max(1_048_576).meta({ description: 'Tokens of prompt and answer together.' }),
+    sampling: samplingSchema.optional(),
+  })
+  .meta({ description: 'Everything resolved to digests.' });
+
+/** What the same prompt must give again after every start and wake: eight token ids with log-probabilities (decimal strings). */
+export const probeSampleSchema = z
+  .object({
+    tokenIds: z.array(z.int().min(0)).min(1).max(16).meta({ description: 'The tokens of the probe.' }),
+    logprobs: z.array(z.string().max(16)).min(1).max(16).meta({ description: 'Their natural log-probabilities.' }),
+  })
+  .meta({ description: 'The answer of a verified start to the probe.' });
+
+export const modelRevisionStatusSchema = z
+  .object({
+    probes: z
+      .array(
+        z.object({
+          key: z.string().max(200).meta({ description: 'Accelerator class and engine build, joined by @.' }),
+          sample: probeSampleSchema,
+        }),
+      )
+      .max(16)
+      .optional()
+      .meta({
+        description: 'What the first verified start of each class and build answered.',
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['key'],
+      }),
+    conditions: conditionsSchema.optional(),
+  })
+  .meta({ description: 'What the controller observed.' });
+
+export type ModelRevisionSpec = z.infer<typeof modelRevisionSpecSchema>;
+export type ModelRevisionStatus = z.infer<typeof modelRevisionStatusSchema>;
+export type ProbeSample = z.infer<typeof probeSampleSchema>;
+export interface ModelRevision {
+  readonly apiVersion: string;
+  readonly kind: 'ModelRevision';
+  readonly metadata: ObjectMeta;
+  readonly spec: ModelRevisionSpec;
+  readonly status?: ModelRevisionStatus;
+}

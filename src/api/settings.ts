@@ -1,0 +1,188 @@
+// Process settings: every flag and STOKER_* variable in one table (DESIGN §14.6). Objects are the product's
+// configuration; these only say where a process listens and finds its files, and need a restart to change.
+import { z } from 'zod';
+
+export type ProcessName = 'up' | 'controller' | 'router' | 'agent';
+
+interface Setting {
+  readonly flag: string;
+  readonly variable: string;
+  readonly schema: z.ZodType;
+  /** Shown in help; a function of the process when defaults differ. */
+  readonly fallback?: string | Readonly<Partial<Record<ProcessName, string>>>;
+  readonly processes: readonly ProcessName[];
+  readonly description: string;
+}
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const text = z.string().min(1).max(4096);
+
+export const settingTable = {
+  dataDir: {
+    flag: 'data-dir',
+    variable: 'STOKER_DATA_DIR',
+    schema: text,
+    fallback: '.stoker',
+    processes: ['up', 'agent'],
+    description: 'Folder for everything that is kept.',
+  },
+  host: {
+    flag: 'host',
+    variable: 'STOKER_HOST',
+    schema: text,
+    fallback: '127.0.0.1',
+    processes: ['up', 'router'],
+    description: 'Address that the OpenAI API listens on.',
+  },
+  port: {
+    flag: 'port',
+    variable: 'STOKER_PORT',
+    schema: port,
+    fallback: '8080',
+    processes: ['up', 'router'],
+    description: 'Port of the OpenAI API. 0 picks a free one.',
+  },
+  adminPort: {
+    flag: 'admin-port',
+    variable: 'STOKER_ADMIN_PORT',
+    schema: port,
+    fallback: { up: '8081', router: '8081', controller: '8081', agent: '8001' },
+    processes: ['up', 'router', 'controller', 'agent'],
+    description: 'Port of health, metrics and the status page. 0 picks a free one.',
+  },
+  apiPort: {
+    flag: 'api-port',
+    variable: 'STOKER_API_PORT',
+    schema: port,
+    fallback: '8082',
+    processes: ['up'],
+    description: 'Port of the embedded Kubernetes API. 0 picks a free one.',
+  },
+  linkPort: {
+    flag: 'link-port',
+    variable: 'STOKER_LINK_PORT',
+    schema: port,
+    fallback: '8083',
+    processes: ['up', 'controller'],
+    description: 'Port on which routers and agents reach the controller. 0 picks a free one.',
+  },
+  bindHost: {
+    flag: 'bind-host',
+    variable: 'STOKER_BIND_HOST',
+    schema: text,
+    fallback: '0.0.0.0',
+    processes: ['agent'],
+    description: 'Address that the data path listens on.',
+  },
+  dataPort: {
+    flag: 'data-port',
+    variable: 'STOKER_DATA_PORT',
+    schema: port,
+    fallback: '8000',
+    processes: ['agent'],
+    description: 'Port of the data path. 0 picks a free one.',
+  },
+  apiKeysFile: {
+    flag: 'api-keys-file',
+    variable: 'STOKER_API_KEYS_FILE',
+    schema: text,
+    processes: ['up', 'router'],
+    description: 'File with the API keys that callers may use, one on each line, or `tenant: key`.',
+  },
+  kubeconfig: {
+    flag: 'kubeconfig',
+    variable: 'STOKER_KUBECONFIG',
+    schema: text,
+    processes: ['controller'],
+    description: 'Kubeconfig of the cluster. Unset: the cluster that the process runs in.',
+  },
+  namespace: {
+    flag: 'namespace',
+    variable: 'STOKER_NAMESPACE',
+    schema: text,
+    fallback: 'default',
+    processes: ['controller'],
+    description: 'Namespace of the objects.',
+  },
+  linkUrl: {
+    flag: 'link-url',
+    variable: 'STOKER_LINK_URL',
+    schema: text,
+    processes: ['router', 'agent', 'controller'],
+    description:
+      'Address of the link, for example ws://127.0.0.1:8083. For the controller: the address it tells its slots.',
+  },
+  linkTokenFile: {
+    flag: 'link-token-file',
+    variable: 'STOKER_LINK_TOKEN_FILE',
+    schema: text,
+    processes: ['router', 'agent'],
+    description: 'File with the token for the link. It is read again at every dial.',
+  },
+  adminTokenFile: {
+    flag: 'admin-token-file',
+    variable: 'STOKER_ADMIN_TOKEN_FILE',
+    schema: text,
+    processes: ['controller'],
+    description: 'File with the token that `stoker explain` must show. It is made when it does not exist.',
+  },
+  engineThreads: {
+    flag: 'engine-threads',
+    variable: 'STOKER_ENGINE_THREADS',
+    schema: z.coerce.number().int().min(1).max(256),
+    fallback: '1',
+    processes: ['up', 'agent'],
+    description: 'Threads of the built-in engine. More than the free cores makes it slower.',
+  },
+  allowCommands: {
+    flag: 'allow-commands',
+    variable: 'STOKER_ALLOW_COMMANDS',
+    schema: z.union([z.boolean(), z.stringbool()]),
+    processes: ['up'],
+    description: 'Let the local node run any command that a Pod names, not only Stoker itself.',
+  },
+  logLevel: {
+    flag: 'log-level',
+    variable: 'STOKER_LOG_LEVEL',
+    schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
+    fallback: 'info',
+    processes: ['up', 'controller', 'router', 'agent'],
+    description: 'How much is logged.',
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingKey = keyof typeof settingTable;
+type ValueOf<Key extends SettingKey> = z.infer<(typeof settingTable)[Key]['schema']>;
+export type Settings = { readonly [Key in SettingKey]: ValueOf<Key> | undefined };
+
+export class SettingError extends Error {
+  override readonly name = 'SettingError';
+}
+
+/** Reads the settings of one process: the flag goes first, then the variable, then the default. Throws SettingError with a sentence. */
+export function parseSettings(
+  process: ProcessName,
+  flags: Readonly<Record<string, unknown>>,
+  variables: Readonly<Record<string, string | undefined>>,
+): Settings {
+  const settings: Record<string, unknown> = {};
+  for (const [key, setting] of Object.entries(settingTable) as [SettingKey, Setting][]) {
+    if (!setting.processes.includes(process)) continue;
+    const flag = flags[key];
+    const raw = flag ?? (variables[setting.variable] || undefined) ?? defaultOf(setting, process);
+    if (raw === undefined) continue;
+    const parsed = setting.schema.safeParse(raw);
+    if (!parsed.success) {
+      const source = flag === undefined ? setting.variable : `--${setting.flag}`;
+      const why = parsed.error.issues[0]?.message ?? 'it is not valid';
+      throw new SettingError(`${source} cannot be ${JSON.stringify(raw)}: ${why}. ${setting.description}`);
+    }
+    settings[key] = parsed.data;
+  }
+  return settings as Settings;
+}
+
+/** The default of a setting for one process, as text; undefined when it has none. */
+export function defaultOf(setting: Setting, process: ProcessName): string | undefined {
+  return typeof setting.fallback === 'string' ? setting.fallback : setting.fallback?.[process];
+}

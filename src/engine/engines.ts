@@ -1,0 +1,39 @@
+// The table of engines that an agent can run. Adding an engine is adding a row.
+import { join } from 'node:path';
+import type { Launch } from '../api/link.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import type { EngineAdapter } from '../ports/engine.ts';
+import { createFileDigests } from './file-digest.ts';
+import { createGroupRecords } from './group-records.ts';
+import { createLlamaAdapter } from './llama-adapter.ts';
+import type { Environment } from './process-group.ts';
+import { endStaleGroups } from './stale-groups.ts';
+
+export interface Engines {
+  readonly adapters: Readonly<Record<Launch['engine'], EngineAdapter>>;
+  /** Ends engines that an earlier agent with this state folder left behind. Resolves with their number. */
+  endStale(): Promise<number>;
+}
+
+export interface EnginesOptions {
+  /** Digests of verified weights and records of running process groups are kept here. */
+  readonly stateDir: string;
+  /** Threads of the built-in engine. */
+  readonly threads: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Variables that an engine may need (library paths, visible devices) are taken from here by an allow-list. */
+  readonly environment?: Environment;
+}
+
+export function createEngines(options: EnginesOptions): Engines {
+  const { stateDir, threads, clock, log } = options;
+  const records = createGroupRecords(stateDir, log);
+  const digests = createFileDigests(join(stateDir, 'digests.json'));
+  const environment = options.environment ?? {};
+  return {
+    adapters: { Llama: createLlamaAdapter({ threads, digests, records, environment, clock }) },
+    endStale: () => endStaleGroups({ records, clock, log }),
+  };
+}

@@ -1,0 +1,61 @@
+// Resolves a GGUF file to what a revision pins: absolute path, size, digest and trained context length.
+// Never starts an engine and never changes the file.
+import { resolve } from 'node:path';
+import { fail, ok, type Result } from '../lib/result.ts';
+import { createFileDigests, FileChanged } from './file-digest.ts';
+import { GgufError, readGgufHeader, trainedContextLength } from './gguf.ts';
+
+interface WeightsError {
+  readonly reason: 'WeightsMissing' | 'WeightsUnreadable' | 'WeightsInvalid' | 'HashMismatch';
+  readonly message: string;
+}
+type WeightsResult = Result<
+  { readonly path: string; readonly sizeBytes: number; readonly sha256: string; readonly trainedContextLength: number },
+  WeightsError
+>;
+interface WeightsResolver {
+  resolve(
+    wanted: { readonly path: string; readonly expectedSha256?: string },
+    signal: AbortSignal,
+  ): Promise<WeightsResult>;
+}
+
+/** Digests are remembered in memory, and in `cacheFile` when one is given. Rejects only when `signal` aborts. */
+export function createLlamaWeights(options: { cacheFile?: string } = {}): WeightsResolver {
+  const digests = createFileDigests(options.cacheFile);
+  const look = async (path: string, expected: string | undefined, signal: AbortSignal): Promise<WeightsResult> => {
+    const contextLength = trainedContextLength(await readGgufHeader(path, signal));
+    if (contextLength === undefined) {
+      return refuse('WeightsInvalid', `${path} does not say what context length the model was trained for.`);
+    }
+    const { sizeBytes, sha256 } = await digests.digest(path, signal);
+    if (expected !== undefined && expected !== sha256) {
+      return refuse('HashMismatch', `${path} has sha256 ${sha256}, and ${expected} is asked for.`);
+    }
+    return ok({ path, sizeBytes, sha256, trainedContextLength: contextLength });
+  };
+  return {
+    async resolve({ path: given, expectedSha256 }, signal) {
+      const path = resolve(given);
+      try {
+        return await look(path, expectedSha256, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        return fail(translate(path, error));
+      }
+    },
+  };
+}
+
+function refuse(reason: WeightsError['reason'], message: string): WeightsResult {
+  return fail({ reason, message });
+}
+
+function translate(path: string, error: unknown): WeightsError {
+  if (error instanceof GgufError) return { reason: 'WeightsInvalid', message: `${path} ${error.message}.` };
+  if (error instanceof FileChanged) return { reason: 'WeightsUnreadable', message: error.message };
+  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+  if (code === 'ENOENT' || code === 'ENOTDIR')
+    return { reason: 'WeightsMissing', message: `There is no file ${path}.` };
+  return { reason: 'WeightsUnreadable', message: `${path} cannot be read (${code}).` };
+}

@@ -1,0 +1,392 @@
+// Runs requests on the slots of one loaded model: a bounded queue, a slot for each running request, and one step after
+// another. A step is one decode for all slots together; between steps nothing computes, and only then are slots cut,
+// given away, freed or scored. (The library's own continuous mode makes a cut wait for seconds while others answer.)
+// Must never lose a slot: every way a request can end goes through #end.
+import type { Clock } from '../../lib/clock.ts';
+import type { Log } from '../../lib/log.ts';
+import type { LoadedModel, Sequence, TokenSource } from './loaded-model.ts';
+import type { ServerMetrics } from './metrics.ts';
+import { Busy, Refusal, refusalOf } from './refusal.ts';
+import type { Sampling } from './sampling.ts';
+import { pickSlot } from './slot-choice.ts';
+import { planStep, type StepBounds, type StepWork } from './step-plan.ts';
+
+/** Where the tokens of one answer go. */
+export interface TokenSink {
+  /** Takes one token; `stop` ends the answer. */
+  take(token: number): 'more' | 'stop';
+  /** False while the reader is behind: the slot sits out until `resume` of the scheduler is called. */
+  ready(): boolean;
+}
+
+export interface Job {
+  /** At least one token; shorter than the context. */
+  readonly prompt: readonly number[];
+  /** At least 1, and prompt and answer fit into the context together. */
+  readonly tokensMax: number;
+  readonly sampling: Sampling;
+  readonly sink: TokenSink;
+  /** Ends the request at the next step; the slot is free then. */
+  readonly signal: AbortSignal;
+}
+
+export interface JobEnd {
+  readonly finish: 'stop' | 'length';
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+}
+
+interface Waiting {
+  readonly job: Job;
+  readonly acceptedMs: number;
+  readonly resolve: (end: JobEnd) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Running extends Waiting {
+  readonly serial: number;
+  readonly cachedTokens: number;
+  readonly startedMs: number;
+  /** Prompt tokens that are computed. */
+  readTokens: number;
+  readonly answered: number[];
+  source: TokenSource | undefined;
+  lastTokenMs: number;
+}
+
+interface Slot {
+  readonly index: number;
+  readonly sequence: Sequence;
+  running: Running | undefined;
+  lastUsed: number;
+  /** A computation failed on it: what it holds is cleared before it is used again. */
+  suspect: boolean;
+}
+
+export interface SchedulerOptions extends StepBounds {
+  readonly model: LoadedModel;
+  readonly queueMax: number;
+  readonly clock: Clock;
+  readonly metrics: ServerMetrics;
+  readonly log: Log;
+}
+
+export class Scheduler {
+  readonly #options: SchedulerOptions;
+  readonly #slots: readonly Slot[];
+  /** Insertion order is the order of service; a waiting request can leave from anywhere. */
+  readonly #queue = new Set<Waiting>();
+  /** A task that waits for the slots to be free, or has them now. */
+  #exclusive: (() => Promise<void>) | undefined;
+  #closed: Refusal | undefined;
+  #serial = 0;
+  #wake: () => void = () => {};
+  #idleWaiters: (() => void)[] = [];
+  readonly #loop: Promise<void>;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+    this.#slots = options.model.sequences.map((sequence, index) => ({
+      index,
+      sequence,
+      running: undefined,
+      lastUsed: 0,
+      suspect: false,
+    }));
+    this.#loop = this.#run();
+  }
+
+  get queued(): number {
+    return this.#queue.size;
+  }
+
+  get busy(): number {
+    return this.#slots.reduce((sum, slot) => sum + (slot.running === undefined ? 0 : 1), 0);
+  }
+
+  get slots(): number {
+    return this.#slots.length;
+  }
+
+  /** Tokens that the slots keep, whether in use or for later requests. */
+  get heldTokens(): number {
+    return this.#slots.reduce((sum, slot) => sum + slot.sequence.length, 0);
+  }
+
+  /** Resolves at the end of the answer. Rejects with a Refusal: queue_full, client_gone when aborted, or why it was closed. */
+  run(job: Job): Promise<JobEnd> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    if (job.signal.aborted) return Promise.reject(clientGone());
+    if (this.busy + this.#queue.size >= this.#slots.length + this.#options.queueMax) {
+      this.#options.metrics.rejected.add(1);
+      return Promise.reject(new Refusal('queue_full', 'The queue of this model server is full. Try again soon.'));
+    }
+    return new Promise((resolve, reject) => {
+      this.#queue.add({ job, acceptedMs: this.#options.clock.nowMs(), resolve, reject });
+      job.signal.addEventListener('abort', () => this.resume(), { once: true });
+      this.resume();
+    });
+  }
+
+  /** Looks again: a reader caught up, or a request was aborted. */
+  resume(): void {
+    this.#wake();
+  }
+
+  /** Refuses what waits with `reason`; what runs goes on. */
+  refuseQueued(reason: Refusal): void {
+    for (const waiting of this.#queue) waiting.reject(reason);
+    this.#queue.clear();
+  }
+
+  /**
+   * Runs `task` while no request has a slot; requests that come meanwhile wait in the queue.
+   * Rejects with Busy when requests still run after `waitMsMax`, or while another task waits.
+   */
+  async exclusively<T>(waitMsMax: number, task: (sequences: readonly Sequence[]) => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined) throw this.#closed;
+    if (this.#exclusive !== undefined) throw new Busy('Another task waits for the slots already.');
+    return await new Promise<T>((resolve, reject) => {
+      const timer = this.#options.clock.after(waitMsMax, () => {
+        this.#exclusive = undefined;
+        reject(new Busy(`Requests still ran after ${waitMsMax} ms.`));
+        this.resume();
+      });
+      const run = async () => {
+        timer.cancel();
+        await task(this.#slots.map((slot) => slot.sequence)).then(resolve, reject);
+      };
+      this.#exclusive = run;
+      this.resume();
+    });
+  }
+
+  /** True once nothing runs or waits; false when that took longer than `waitMsMax`. */
+  async whenIdle(waitMsMax: number): Promise<boolean> {
+    if (this.busy + this.#queue.size === 0) return true;
+    return await new Promise((resolve) => {
+      const timer = this.#options.clock.after(waitMsMax, () => {
+        this.#idleWaiters = this.#idleWaiters.filter((waiter) => waiter !== onIdle);
+        resolve(false);
+      });
+      const onIdle = () => {
+        timer.cancel();
+        resolve(true);
+      };
+      this.#idleWaiters.push(onIdle);
+    });
+  }
+
+  /** Ends everything with `reason` after the running step. Resolves when the model may be disposed of. */
+  async close(reason: Refusal): Promise<void> {
+    this.#closed ??= reason;
+    this.resume();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#closed === undefined) {
+      await this.#sweep();
+      await this.#admit();
+      const works = planStep(this.#busySlots(), this.#options);
+      if (works.length > 0) {
+        this.#options.metrics.batches.add(1);
+        await Promise.all(works.map((work) => this.#work(work)));
+      } else if (this.#closed === undefined && !this.#hasMore()) {
+        await this.#sleep();
+      }
+    }
+    await this.#endAll(this.#closed);
+  }
+
+  /** Something that the next turn of the loop would do, so that it must not fall asleep. */
+  #hasMore(): boolean {
+    if (this.#slots.some((slot) => slot.running?.job.signal.aborted === true)) return true;
+    if (this.busy > 0) return false;
+    return this.#exclusive !== undefined || this.#queue.size > 0;
+  }
+
+  #sleep(): Promise<void> {
+    if (this.busy + this.#queue.size === 0) this.#tellIdle();
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = () => {};
+        resolve();
+      };
+    });
+  }
+
+  #tellIdle(): void {
+    const waiters = this.#idleWaiters;
+    this.#idleWaiters = [];
+    for (const waiter of waiters) waiter();
+  }
+
+  /** Ends what was aborted, in slots and in the queue, and clears what failed. */
+  async #sweep(): Promise<void> {
+    for (const waiting of this.#queue) {
+      if (!waiting.job.signal.aborted) continue;
+      this.#queue.delete(waiting);
+      waiting.reject(clientGone());
+    }
+    for (const slot of this.#slots) {
+      if (slot.suspect) await this.#clear(slot);
+      if (slot.running?.job.signal.aborted !== true) continue;
+      this.#options.metrics.aborted.add(1);
+      await this.#end(slot, clientGone());
+    }
+  }
+
+  async #admit(): Promise<void> {
+    if (this.#exclusive !== undefined) {
+      if (this.busy > 0) return;
+      await this.#exclusive();
+      this.#exclusive = undefined;
+    }
+    for (const waiting of this.#queue) {
+      const free = this.#slots.filter((slot) => slot.running === undefined);
+      const choice = pickSlot(free.map((slot) => this.#freeSlot(slot, waiting.job.prompt)));
+      const slot = choice === undefined ? undefined : this.#slots[choice.index];
+      if (slot === undefined) return;
+      this.#queue.delete(waiting);
+      await this.#start(slot, waiting);
+    }
+  }
+
+  #freeSlot(slot: Slot, prompt: readonly number[]) {
+    return { index: slot.index, heldPrefix: slot.sequence.heldPrefix(prompt), lastUsed: slot.lastUsed };
+  }
+
+  async #start(slot: Slot, waiting: Waiting): Promise<void> {
+    this.#serial += 1;
+    slot.lastUsed = this.#serial;
+    const { clock, metrics } = this.#options;
+    try {
+      // The last prompt token is always computed again: the first answer token is sampled from it.
+      const cachedTokens = await slot.sequence.cut(waiting.job.prompt.slice(0, -1));
+      const startedMs = clock.nowMs();
+      slot.running = {
+        ...waiting,
+        serial: this.#serial,
+        cachedTokens,
+        startedMs,
+        readTokens: cachedTokens,
+        answered: [],
+        source: undefined,
+        lastTokenMs: startedMs,
+      };
+      metrics.queueSeconds.observe((startedMs - waiting.acceptedMs) / 1000);
+    } catch (error) {
+      this.#logFailure(slot, error);
+      waiting.reject(refusalOf(error));
+    }
+  }
+
+  #busySlots() {
+    return this.#slots.flatMap(({ index, running }) => {
+      if (running === undefined) return [];
+      const unread = running.source === undefined ? running.job.prompt.length - running.readTokens : 0;
+      return [{ index, unread, serial: running.serial, paused: !running.job.sink.ready() }];
+    });
+  }
+
+  async #work(work: StepWork): Promise<void> {
+    const slot = this.#slots[work.index];
+    const running = slot?.running;
+    if (slot === undefined || running === undefined) return;
+    try {
+      const { prompt, sampling } = running.job;
+      const chunk = prompt.slice(running.readTokens, running.readTokens + work.read);
+      if (!work.sample) {
+        await slot.sequence.read(chunk);
+        running.readTokens += work.read;
+        return;
+      }
+      running.source ??= slot.sequence.answer(chunk, sampling, () => running.answered);
+      const token = await running.source.next();
+      await this.#takeToken(slot, running, token);
+    } catch (error) {
+      await this.#endBroken(slot, error);
+    }
+  }
+
+  async #takeToken(slot: Slot, running: Running, token: number): Promise<void> {
+    this.#measureToken(running);
+    running.answered.push(token);
+    if (running.job.signal.aborted) return;
+    const { model } = this.#options;
+    if (model.isEnd(token) || running.job.sink.take(token) === 'stop') {
+      await this.#end(slot, 'stop');
+    } else if (running.answered.length >= running.job.tokensMax) {
+      await this.#end(slot, 'length');
+    }
+  }
+
+  #measureToken(running: Running): void {
+    const { metrics, clock } = this.#options;
+    const nowMs = clock.nowMs();
+    metrics.generatedTokens.add(1);
+    if (running.answered.length > 0) {
+      metrics.interTokenSeconds.observe((nowMs - running.lastTokenMs) / 1000);
+    } else {
+      const computed = running.job.prompt.length - running.cachedTokens;
+      const tookSeconds = (nowMs - running.startedMs) / 1000;
+      running.readTokens = running.job.prompt.length;
+      metrics.firstTokenSeconds.observe((nowMs - running.acceptedMs) / 1000);
+      metrics.promptTokens.add(running.job.prompt.length);
+      metrics.cachedTokens.add(running.cachedTokens);
+      metrics.prefillTokens.add(computed);
+      metrics.prefillSeconds.add(tookSeconds);
+      if (tookSeconds > 0) metrics.prefillRate.set(computed / tookSeconds);
+    }
+    running.lastTokenMs = nowMs;
+  }
+
+  /** Frees the slot first, then answers: whoever is told of the end may count on the slot. */
+  async #end(slot: Slot, how: JobEnd['finish'] | Refusal): Promise<void> {
+    const running = slot.running;
+    if (running === undefined) return;
+    slot.running = undefined;
+    // A sampler that cannot be freed any more belongs to a model that is gone; the request's own outcome stands.
+    await running.source?.close().catch(() => {});
+    if (how instanceof Refusal) {
+      running.reject(how);
+      return;
+    }
+    running.resolve({
+      finish: how,
+      promptTokens: running.job.prompt.length,
+      cachedTokens: running.cachedTokens,
+      completionTokens: running.answered.length,
+    });
+  }
+
+  /** The computation failed: what the slot holds can no longer be trusted. Its neighbours may still compute. */
+  async #endBroken(slot: Slot, error: unknown): Promise<void> {
+    this.#logFailure(slot, error);
+    slot.suspect = true;
+    await this.#end(slot, refusalOf(error));
+  }
+
+  async #clear(slot: Slot): Promise<void> {
+    slot.suspect = false;
+    await slot.sequence.clear().catch((error: unknown) => this.#logFailure(slot, error));
+  }
+
+  #logFailure(slot: Slot, error: unknown): void {
+    const { metrics, log } = this.#options;
+    metrics.failed.add(1);
+    log.error({ slot: slot.index, said: error instanceof Error ? error.message : String(error) }, 'A request failed.');
+  }
+
+  async #endAll(reason: Refusal): Promise<void> {
+    this.refuseQueued(reason);
+    for (const slot of this.#slots) await this.#end(slot, reason);
+    this.#tellIdle();
+  }
+}
+
+function clientGone(): Refusal {
+  return new Refusal('client_gone', 'The caller hung up.');
+}

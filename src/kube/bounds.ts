@@ -1,0 +1,37 @@
+// Every bound of the Kubernetes client in one place, with units in the names. Decides nothing.
+
+export const CALL_MS_MAX = 15_000;
+/** Sockets for calls. Watches have their own, one for each watched kind. */
+export const CALL_SOCKETS_MAX = 8;
+/** Less than servers and load balancers keep an idle connection, so that a call rarely meets one that is being closed. */
+export const IDLE_SOCKET_MS_MAX = 20_000;
+/** An answer above this is refused: 500 objects of 128 KiB. */
+export const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+export const LIST_PAGE_LIMIT = 500;
+/** The server ends a watch after a random time between these, so that watches do not all come back at once. */
+export const WATCH_SECONDS_MIN = 300;
+export const WATCH_SECONDS_MAX = 600;
+/** Servers send a bookmark about once a minute; a watch without a byte for this long is dead. */
+export const WATCH_SILENCE_MS_MAX = 90_000;
+/** One watch event: larger than any object that a server stores. */
+export const WATCH_LINE_BYTES_MAX = 16 * 1024 * 1024;
+/** A watch that lived this long was a good one. */
+export const WATCH_SETTLED_MS = 5000;
+/** After this many failures in a row the version may be the trouble: list again. */
+export const FAILURES_UNTIL_RELIST = 3;
+export const RETRY_MS_BASE = 200;
+export const RETRY_MS_MAX = 10_000;
+/** The longest that a server's retry-after is obeyed. */
+export const RETRY_AFTER_MS_MAX = 60_000;
+/** How long a token from a file, or from a plugin, is used before it is asked for again. */
+export const FILE_TOKEN_MS_MAX = 60_000;
+export const PLUGIN_TOKEN_MS_MAX = 10_000;
+/** Events that wait to be written; more are dropped. */
+export const EVENTS_QUEUED_MAX = 256;
+/** Series of equal events that are remembered, so that they are counted up instead of written anew. */
+export const EVENT_SERIES_MAX = 1000;
+/** Events about one object: this many at once, then one each EVENT_REFILL_MS. */
+export const EVENT_TOKENS_MAX = 25;
+export const EVENT_REFILL_MS = 300_000;
+/** Rounds of optimistic concurrency for the epoch. */
+export const EPOCH_TRIES_MAX = 10;

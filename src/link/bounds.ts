@@ -1,0 +1,21 @@
+// Every bound of the link in one place: waits, sizes and counts, with units in their names.
+// Decides nothing; the version range and the frame size are part of the messages (src/api/link.ts).
+
+/** From the dial to the answer of the upgrade, and from there to hello or welcome. */
+export const HANDSHAKE_MS_MAX = 10_000;
+export const PING_EVERY_MS = 5000;
+/** Pings in a row without a sign of life before the peer counts as gone: 15 s. Counted, so that a paused process does not end its sessions. */
+export const QUIET_PINGS_MAX = 3;
+/** Bytes that wait for a slow receiver; above it the session is cut and state is sent again after hello. */
+export const SEND_BUFFER_BYTES_MAX = 8 * 1024 * 1024;
+/** Redials wait a random part of these, by the number of failures in a row; the last one repeats. */
+export const REDIAL_MS_MAX: readonly number[] = [200, 1000, 5000];
+/** A session that lived this long was a good one: the next redial is fast again. */
+export const SETTLED_MS = 5000;
+/** From our close frame to cutting the socket. */
+export const CLOSE_MS_MAX = 1000;
+export const SESSIONS_MAX = 5000;
+/** Upgrades whose tokens are being reviewed, or that have not said hello. */
+export const PENDING_MAX = 512;
+/** RFC 6455 §5.5: a control frame carries 125 bytes, two of them the code. */
+export const CLOSE_REASON_BYTES_MAX = 123;

@@ -1,0 +1,118 @@
+// The agent with the real built-in engine: a climb, a stream, sleep and wake, a killed engine, and nothing left behind.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { createEngines } from '../../src/engine/engines.ts';
+import { llamaBuild } from '../../src/engine/llama-build.ts';
+import { findMembers } from '../../src/engine/proc.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { silentLog } from '../../src/lib/log.ts';
+import { wanted } from '../support/fake-hub.ts';
+import { podUid, type RunningAgent, readFrames, slotRequest, startAgent } from '../support/running-agent.ts';
+
+const weightsPath = join(import.meta.dirname, '../../models/stoker-demo-1m.gguf');
+const weights = {
+  weightsPath,
+  weightsSizeBytes: statSync(weightsPath).size,
+  weightsSha256: createHash('sha256').update(readFileSync(weightsPath)).digest('hex'),
+};
+const CLIMB_MS_MAX = 30_000;
+
+const question = (tokens: number) =>
+  JSON.stringify({
+    model: 'demo',
+    stream: true,
+    temperature: 0,
+    max_tokens: tokens,
+    stream_options: { include_usage: true },
+    messages: [{ role: 'user', content: 'Tell me a story.' }],
+  });
+
+describe('an agent with the built-in engine', { timeout: 120_000 }, () => {
+  const stateDir = mkdtempSync(join(tmpdir(), 'stoker-llama-'));
+  let running: RunningAgent;
+  let pid = 0;
+  before(async () => {
+    const engines = createEngines({ stateDir, threads: 1, clock: systemClock, log: silentLog });
+    running = await startAgent({ engines, stateDir, limits: { retryMsBase: 50, retryMsMax: 200 } });
+  });
+  after(async () => {
+    await running.close();
+    for (const incarnation of [1, 2]) {
+      assert.deepEqual(await findMembers({ instance: `${podUid}/demo/${incarnation}` }), []);
+    }
+    rmSync(stateDir, { recursive: true, force: true });
+  });
+
+  const ask = async (instance: string, tokens = 20) => {
+    const answer = await running.pool.request(slotRequest(instance, { body: question(tokens) }));
+    return { status: answer.statusCode, body: answer.body };
+  };
+
+  test('starts, probes and streams canonical frames', async () => {
+    running.hub.target([wanted('demo', 'Awake', weights)]);
+    const report = await running.hub.seen('demo', (seen) => seen.rung === 'Awake', CLIMB_MS_MAX);
+    assert.equal(report.probed, true);
+    assert.equal(report.id, `${podUid}/demo/1`);
+    assert.equal(report.probeSample?.tokenIds.length, 8);
+    assert.equal(report.engineBuild, await llamaBuild());
+    const { status, body } = await ask(report.id);
+    assert.equal(status, 200);
+    const frames = readFrames(await body.text());
+    assert.deepEqual([...new Set(frames.map((frame) => frame.kind))], ['role', 'content', 'finish', 'usage', 'done']);
+    const content = JSON.parse(frames[1]?.data ?? '{}');
+    assert.equal(content.id, 'chatcmpl-test');
+    assert.equal(content.model, 'served-demo');
+    assert.equal(content.system_fingerprint, 'demo');
+  });
+
+  test('sleeps, refuses, wakes with the same probe, and streams again', async () => {
+    running.hub.target([wanted('demo', 'Asleep', weights)]);
+    const asleep = await running.hub.seen('demo', (seen) => seen.rung === 'Asleep', CLIMB_MS_MAX);
+    const refused = await ask(asleep.id);
+    assert.equal(refused.status, 409);
+    await refused.body.dump();
+    running.hub.target([wanted('demo', 'Awake', weights)]);
+    const awake = await running.hub.seen('demo', (seen) => seen.rung === 'Awake', CLIMB_MS_MAX);
+    assert.equal(awake.climb?.from, 'Asleep');
+    assert.equal(awake.id, asleep.id);
+    const { body } = await ask(awake.id);
+    assert.equal(readFrames(await body.text()).at(-1)?.kind, 'done');
+  });
+
+  test('an engine that is killed in the middle of a stream gives an error frame and comes back', async () => {
+    const before = running.hub.instance('demo');
+    assert.ok(before);
+    const members = await findMembers({ instance: before.id });
+    pid = members[0] ?? 0;
+    assert.ok(pid > 0);
+    const { body } = await ask(before.id, 400);
+    let text = '';
+    for await (const bytes of body) {
+      text += String(bytes);
+      if (text.includes('content') && pid !== 0) {
+        process.kill(pid, 'SIGKILL');
+        pid = 0;
+      }
+    }
+    const last = readFrames(text).at(-1);
+    assert.equal(last?.kind, 'error');
+    assert.equal(JSON.parse(last?.data ?? '{}').error.code, 'upstream_failed');
+    const failed = running.hub.reports.flatMap((report) => report.instances);
+    const again = await running.hub.seen(
+      'demo',
+      (seen) => seen.rung === 'Awake' && seen.id !== before.id,
+      CLIMB_MS_MAX,
+    );
+    assert.equal(again.id, `${podUid}/demo/2`);
+    assert.equal(again.probed, true);
+    assert.ok(failed.length > 0);
+    const seenFailed = running.hub.reports.some((report) =>
+      report.instances.some((seen) => seen.rung === 'Failed' && seen.failure?.reason === 'EngineExited'),
+    );
+    assert.equal(seenFailed, true);
+  });
+});

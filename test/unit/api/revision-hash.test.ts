@@ -1,0 +1,70 @@
+// The digest of a revision: golden vectors that no release may move, and what may and may not change it.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { z } from 'zod';
+import { versionSchema } from '../../../src/api/model.ts';
+import { revisionDigest, revisionName } from '../../../src/api/revision-hash.ts';
+import { validateObject } from '../../../src/api/validate-object.ts';
+
+const vectorSchema = z.object({
+  name: z.string(),
+  version: z.custom<z.input<typeof versionSchema>>((value) => versionSchema.safeParse(value).success),
+  weightsSha256: z.string(),
+  digest: z.string(),
+});
+const golden = z
+  .array(vectorSchema)
+  .parse(JSON.parse(readFileSync(new URL('./revision-hash.golden.json', import.meta.url), 'utf8')));
+
+const weightsSha256 = 'ab'.repeat(32);
+const base = { weights: { file: { path: 'a.gguf' } } };
+
+describe('revisionDigest', () => {
+  for (const vector of golden) {
+    test(`golden: ${vector.name}`, () => assert.equal(revisionDigest(vector), vector.digest));
+
+    test(`filling in defaults does not move it: ${vector.name}`, () => {
+      const version = versionSchema.parse(vector.version);
+      assert.equal(revisionDigest({ version, weightsSha256: vector.weightsSha256 }), vector.digest);
+    });
+  }
+
+  test('where the weights lie does not matter, what they are does', () => {
+    const moved = { weights: { file: { path: '/elsewhere/b.gguf', sha256: weightsSha256 } } };
+    const digest = revisionDigest({ version: base, weightsSha256 });
+    assert.equal(revisionDigest({ version: moved, weightsSha256 }), digest);
+    assert.notEqual(revisionDigest({ version: base, weightsSha256: 'cd'.repeat(32) }), digest);
+  });
+
+  test('every behavioural field matters', () => {
+    const versions = [
+      base,
+      { ...base, contextLength: 1024 },
+      { ...base, contextLength: 1025 },
+      { ...base, sampling: { temperature: '0' } },
+      { ...base, sampling: { temperature: '0.0' } },
+      { ...base, sampling: { topP: '0' } },
+      { ...base, sampling: { topK: 1 } },
+    ];
+    const digests = new Set(versions.map((version) => revisionDigest({ version, weightsSha256 })));
+    assert.equal(digests.size, versions.length);
+  });
+
+  test('an empty block and a field that nobody lists say nothing', () => {
+    const digest = revisionDigest({ version: base, weightsSha256 });
+    const written = { ...base, sampling: {}, engine: {}, addedLater: true };
+    assert.equal(revisionDigest({ version: written, weightsSha256 }), digest);
+  });
+});
+
+test('the name of a revision of the longest model name is a valid one', () => {
+  const name = revisionName('m'.repeat(52), revisionDigest({ version: base, weightsSha256 }));
+  assert.equal(name.length, 63);
+  const problems = validateObject('ModelRevision', { apiVersion: 'stoker.dev/v1alpha1', metadata: { name } });
+  assert.deepEqual(
+    problems.map(({ path }) => path),
+    ['spec'],
+  );
+  assert.match(name, /^m{52}-[0-9a-f]{10}$/);
+});

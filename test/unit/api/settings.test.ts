@@ -1,0 +1,37 @@
+// Process settings: flags go before variables, variables before defaults, and a bad value names itself.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseSettings, SettingError } from '../../../src/api/settings.ts';
+
+test('the flag goes before the variable and the variable before the default', () => {
+  assert.equal(parseSettings('up', {}, {}).port, 8080);
+  assert.equal(parseSettings('up', {}, { STOKER_PORT: '9000' }).port, 9000);
+  assert.equal(parseSettings('up', { port: '0' }, { STOKER_PORT: '9000' }).port, 0);
+});
+
+test('an empty variable counts as unset', () => {
+  assert.equal(parseSettings('up', {}, { STOKER_DATA_DIR: '' }).dataDir, '.stoker');
+});
+
+test('a default may differ by process, and a process gets only its own settings', () => {
+  assert.equal(parseSettings('agent', {}, {}).adminPort, 8001);
+  assert.equal(parseSettings('router', {}, {}).adminPort, 8081);
+  assert.equal(parseSettings('router', {}, { STOKER_API_PORT: '1' }).apiPort, undefined);
+});
+
+test('a switch is true by flag, and true or false by variable', () => {
+  assert.equal(parseSettings('up', { allowCommands: true }, {}).allowCommands, true);
+  assert.equal(parseSettings('up', {}, { STOKER_ALLOW_COMMANDS: 'false' }).allowCommands, false);
+});
+
+test('a bad value is refused with where it came from and what it is for', () => {
+  assert.throws(
+    () => parseSettings('up', { port: 'ninety' }, {}),
+    (error) => {
+      assert.ok(error instanceof SettingError);
+      assert.match(error.message, /--port cannot be "ninety".*Port of the OpenAI API/);
+      return true;
+    },
+  );
+  assert.throws(() => parseSettings('up', {}, { STOKER_LINK_PORT: '70000' }), /STOKER_LINK_PORT cannot be "70000"/);
+});

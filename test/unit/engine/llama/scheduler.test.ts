@@ -1,0 +1,274 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { createServerMetrics } from '../../../../src/engine/llama/metrics.ts';
+import { Busy, Refusal } from '../../../../src/engine/llama/refusal.ts';
+import { greedySampling } from '../../../../src/engine/llama/sampling.ts';
+import { type Job, Scheduler } from '../../../../src/engine/llama/scheduler.ts';
+import { createManualClock } from '../../../../src/lib/clock.ts';
+import { silentLog } from '../../../../src/lib/log.ts';
+import { until } from '../../../support/until.ts';
+import { createFakeModel, type FakeOptions } from './fake-model.ts';
+
+const CONTEXT = 200;
+
+function setUp(given: Partial<FakeOptions & { queueMax: number; chunk: number }> = {}) {
+  const model = createFakeModel({ slots: 2, contextLength: CONTEXT, ...given });
+  const clock = createManualClock();
+  const metrics = createServerMetrics();
+  const scheduler = new Scheduler({
+    model,
+    queueMax: given.queueMax ?? 4,
+    chunk: given.chunk ?? 16,
+    prefillsMax: 2,
+    clock,
+    metrics,
+    log: silentLog,
+  });
+  return { model, clock, metrics, scheduler };
+}
+
+function request(prompt: string, given: Partial<Job> = {}) {
+  const abort = new AbortController();
+  const taken: string[] = [];
+  const job: Job = {
+    prompt: [...prompt].map((char) => char.charCodeAt(0)),
+    tokensMax: 50,
+    sampling: greedySampling,
+    signal: abort.signal,
+    sink: {
+      take(token) {
+        taken.push(String.fromCharCode(token));
+        return 'more';
+      },
+      ready: () => true,
+    },
+    ...given,
+  };
+  return { job, abort, text: () => taken.join('') };
+}
+
+const closing = new Refusal('draining', 'over');
+const codeOf = (code: string) => (error: unknown) => error instanceof Refusal && error.code === code;
+
+test('an answer runs to its end and is counted', async () => {
+  const { scheduler, model, metrics } = setUp({ answerTo: (prompt) => `re:${prompt}` });
+  const { job, text } = request('hello');
+  const end = await scheduler.run(job);
+  assert.equal(text(), 're:hello');
+  assert.deepEqual(end, { finish: 'stop', promptTokens: 5, cachedTokens: 0, completionTokens: 9 });
+  assert.equal(metrics.generatedTokens.value, 9);
+  await scheduler.close(closing);
+  assert.deepEqual(model.broken, []);
+});
+
+test('tokensMax ends an answer with length', async () => {
+  const { scheduler } = setUp();
+  const { job, text } = request('hello', { tokensMax: 3 });
+  assert.equal((await scheduler.run(job)).finish, 'length');
+  assert.equal(text(), 'xxx');
+  await scheduler.close(closing);
+});
+
+test('a prompt that a slot holds is not computed again, but for its last token', async () => {
+  const { scheduler, model } = setUp({ answerTo: () => 'ok' });
+  await scheduler.run(request('the same prompt').job);
+  model.computed.length = 0;
+  const end = await scheduler.run(request('the same prompt').job);
+  assert.equal(end.cachedTokens, 14);
+  assert.equal(model.computed[0]?.tokens, 1);
+  await scheduler.close(closing);
+});
+
+test('a long prompt is read in chunks', async () => {
+  const { scheduler, model } = setUp({ answerTo: () => 'ok', chunk: 16 });
+  await scheduler.run(request('p'.repeat(40)).job);
+  assert.deepEqual(
+    model.computed.map((row) => row.tokens),
+    [16, 16, 8, 1, 1],
+  );
+  await scheduler.close(closing);
+});
+
+test('the queue is bounded, first come first served, and refuses with queue_full', async () => {
+  const { scheduler, metrics } = setUp({ slots: 1, queueMax: 2, answerTo: () => 'ok' });
+  const order: string[] = [];
+  const runs = ['a', 'b', 'c'].map((name) => scheduler.run(request(name).job).then(() => order.push(name)));
+  await assert.rejects(scheduler.run(request('d').job), codeOf('queue_full'));
+  await Promise.all(runs);
+  assert.deepEqual(order, ['a', 'b', 'c']);
+  assert.equal(metrics.rejected.value, 1);
+  await scheduler.close(closing);
+});
+
+test('an abort frees the slot after the running step, also while the prompt is read', async () => {
+  const { scheduler, model, metrics } = setUp({ slots: 1, chunk: 2 });
+  const { job, abort } = request('p'.repeat(100));
+  const run = scheduler.run(job);
+  await until(() => model.computed.length > 3, 'some chunks are read');
+  const stepsBefore = metrics.batches.value;
+  abort.abort();
+  await assert.rejects(run, codeOf('client_gone'));
+  assert.ok(metrics.batches.value - stepsBefore <= 1);
+  assert.equal(scheduler.busy, 0);
+  await scheduler.close(closing);
+});
+
+test('an abort while waiting leaves the queue and takes no slot', async () => {
+  const { scheduler } = setUp({ slots: 1 });
+  const first = request('first', { tokensMax: 100 });
+  const running = scheduler.run(first.job);
+  const second = request('second');
+  const waiting = scheduler.run(second.job);
+  second.abort.abort();
+  await assert.rejects(waiting, codeOf('client_gone'));
+  assert.equal(scheduler.queued, 0);
+  first.abort.abort();
+  await assert.rejects(running, codeOf('client_gone'));
+  await scheduler.close(closing);
+});
+
+test('a reader that is behind pauses its own slot alone', async () => {
+  const { scheduler } = setUp({ answerTo: () => 'okay' });
+  let ready = false;
+  const slow = request('slow', { sink: { take: () => 'more', ready: () => ready } });
+  const slowRun = scheduler.run(slow.job);
+  await scheduler.run(request('fast').job);
+  assert.equal(scheduler.busy, 1);
+  ready = true;
+  scheduler.resume();
+  assert.equal((await slowRun).finish, 'stop');
+  await scheduler.close(closing);
+});
+
+test('a paused reader that hangs up frees its slot', async () => {
+  const { scheduler } = setUp({ slots: 1 });
+  const slow = request('slow', { sink: { take: () => 'more', ready: () => false } });
+  const run = scheduler.run(slow.job);
+  await until(() => scheduler.busy === 1, 'it has a slot');
+  slow.abort.abort();
+  await assert.rejects(run, codeOf('client_gone'));
+  await scheduler.close(closing);
+});
+
+test('a computation that fails ends its request and empties its slot; the next request is served', async () => {
+  const { scheduler, model, metrics } = setUp({ slots: 1, answerTo: () => 'ok' });
+  model.failNext = new Error('no memory');
+  await assert.rejects(scheduler.run(request('hello').job), codeOf('internal_error'));
+  await until(() => scheduler.heldTokens === 0, 'the slot is cleared');
+  assert.equal((await scheduler.run(request('hello').job)).finish, 'stop');
+  assert.equal(metrics.failed.value, 1);
+  await scheduler.close(closing);
+});
+
+test('an exclusive task has the slots to itself; what comes meanwhile waits', async () => {
+  const { scheduler, model } = setUp({ answerTo: () => 'ok' });
+  const before = scheduler.run(request('before').job);
+  let during = false;
+  const task = scheduler.exclusively(1000, async () => {
+    during = true;
+    assert.equal(scheduler.busy, 0);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(scheduler.busy, 0);
+    during = false;
+    return 7;
+  });
+  const after = scheduler.run(
+    request('after', { sink: { take: () => (during ? 'stop' : 'more'), ready: () => true } }).job,
+  );
+  assert.equal(await task, 7);
+  await before;
+  assert.equal((await after).completionTokens, 3);
+  await scheduler.close(closing);
+  assert.deepEqual(model.broken, []);
+});
+
+test('an exclusive task gives up when requests do not end, and serving goes on', async () => {
+  const { scheduler, clock } = setUp({ slots: 1 });
+  const endless = request('endless', { tokensMax: 100 });
+  const run = scheduler.run(endless.job);
+  const task = scheduler.exclusively(1000, async () => 1);
+  clock.advance(1000);
+  await assert.rejects(task, Busy);
+  endless.abort.abort();
+  await assert.rejects(run, codeOf('client_gone'));
+  await scheduler.close(closing);
+});
+
+test('closing ends what runs and what waits with the given reason, and takes nothing more', async () => {
+  const { scheduler, model } = setUp({ slots: 1 });
+  const runs = ['a', 'b'].map((name) => scheduler.run(request(name, { tokensMax: 150 }).job));
+  const ends = Promise.all(runs.map((run) => assert.rejects(run, closing)));
+  await scheduler.close(closing);
+  await ends;
+  await assert.rejects(scheduler.run(request('late').job), closing);
+  await model.dispose();
+  assert.deepEqual(model.broken, []);
+});
+
+test('whenIdle tells of idleness, or that it took too long', async () => {
+  const { scheduler, clock } = setUp({ slots: 1, answerTo: () => 'ok' });
+  assert.equal(await scheduler.whenIdle(0), true);
+  const run = scheduler.run(request('a').job);
+  const idle = scheduler.whenIdle(1000);
+  assert.equal(await idle, true);
+  await run;
+  const slow = request('b', { sink: { take: () => 'more', ready: () => false } });
+  const slowRun = scheduler.run(slow.job);
+  const late = scheduler.whenIdle(1000);
+  clock.advance(1000);
+  assert.equal(await late, false);
+  slow.abort.abort();
+  await assert.rejects(slowRun, codeOf('client_gone'));
+  assert.equal(clock.pendingTimers(), 0);
+  await scheduler.close(closing);
+});
+
+const plan = fc.array(
+  fc.record({
+    prompt: fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 1, maxLength: 60 }),
+    tokensMax: fc.integer({ min: 1, max: 20 }),
+    abortAfter: fc.option(fc.nat(10), { nil: undefined }),
+    fails: fc.boolean(),
+  }),
+  { maxLength: 12 },
+);
+
+test('property: whatever runs, fails and hangs up, no slot is lost and no rule of the model is broken', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      plan,
+      fc.integer({ min: 1, max: 4 }),
+      fc.integer({ min: 2, max: 40 }),
+      async (rows, slots, chunk) => {
+        const { scheduler, model } = setUp({ slots, chunk, queueMax: 100, answerTo: (prompt) => prompt.slice(-8) });
+        const ends = rows.map(async (row) => {
+          let taken = 0;
+          const one = request(row.prompt, {
+            tokensMax: row.tokensMax,
+            sink: {
+              take() {
+                taken += 1;
+                if (taken === row.abortAfter) one.abort.abort();
+                if (row.fails && taken === 2) throw new Error('sink');
+                return 'more';
+              },
+              ready: () => true,
+            },
+          });
+          const end = await scheduler.run(one.job).catch((error: unknown) => error);
+          if (!(end instanceof Refusal)) {
+            assert.ok(typeof end === 'object' && end !== null && 'completionTokens' in end);
+            assert.ok(Number(end.completionTokens) <= row.tokensMax);
+          }
+        });
+        await Promise.all(ends);
+        assert.equal(await scheduler.whenIdle(1000), true);
+        assert.equal(scheduler.busy + scheduler.queued, 0);
+        await scheduler.close(closing);
+        assert.deepEqual(model.broken, []);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
