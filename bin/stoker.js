@@ -41,8 +41,10 @@ function runHere() {
     fail(`there is no program in ${root}: run "npm run build" there, or install Stoker again.`);
     return;
   }
-  // Compiled code is kept for the next start. Where the folder cannot be written, Node goes on without.
+  // Compiled code is kept for the next start, also that of the processes which this one starts. Where the folder cannot be
+  // written, Node goes on without.
   const cache = process.env.NODE_COMPILE_CACHE || path.join(root, '.cache', 'compiled');
+  process.env.NODE_COMPILE_CACHE = cache;
   if (typeof module.enableCompileCache === 'function') module.enableCompileCache(cache);
   import(pathToFileURL(program).href).catch((error) => {
     fail(`could not start: ${error && error.stack ? error.stack : String(error)}`);

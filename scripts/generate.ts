@@ -1,8 +1,9 @@
-// Writes what follows from the sources: the CRDs of the chart and the reference pages of the kinds and the metrics.
+// Writes what follows from the sources: the CRDs of the chart and the reference pages of the kinds, the metrics and the settings.
 // With --check it writes nothing, and exits 1 when a file is not what would be written.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type KindDefinition, renderCrdYaml, resourceDefinitions } from '../src/api/crd.ts';
+import { defaultOf, type ProcessName, settingsOf } from '../src/api/settings.ts';
 import type { StructuralSchema } from '../src/api/structural-schema.ts';
 import { metricTable } from '../src/telemetry/metrics.ts';
 
@@ -26,6 +27,7 @@ function generateFiles(): GeneratedFile[] {
       text: renderKindPage(definition),
     })),
     { path: 'docs/reference/metrics.md', text: renderMetricsPage() },
+    { path: 'docs/reference/settings.md', text: renderSettingsPage() },
   ];
 }
 
@@ -122,6 +124,60 @@ function renderMetricsPage(): string {
     .join('\n\n')
     .concat('\n');
 }
+
+const processes: readonly (readonly [ProcessName, string])[] = [
+  ['up', 'Everything on one machine. It gives the parts that it starts their flags itself.'],
+  ['router', 'Takes the requests. `stoker up` starts one.'],
+  ['controller', 'Owns the slots. `stoker up` starts one.'],
+  ['agent', 'Runs in a slot. The controller sets its variables in the Pod; it is not started by hand.'],
+];
+
+function renderSettingsPage(): string {
+  return [
+    '# Settings',
+    `<!-- ${origin} -->`,
+    [
+      'Settings say where a process listens and where its files are. What Stoker serves is said by objects instead:',
+      'see [Pool](pool.md) and [Model](model.md). A flag goes before its variable, and a variable before the default.',
+      'An empty variable counts as unset. A change needs a restart.',
+    ].join('\n'),
+    ...processes.flatMap(([name, about]) => [`## stoker ${name}`, about, renderSettings(name)]),
+    '## Variables of the commands',
+    renderTable(['Variable', 'Commands', 'Meaning'], commandVariables),
+  ]
+    .join('\n\n')
+    .concat('\n');
+}
+
+function renderSettings(process: ProcessName): string {
+  const rows = settingsOf(process).map(([, setting]) => {
+    const fallback = defaultOf(setting, process);
+    return [
+      code(`--${setting.flag}`),
+      code(setting.variable),
+      fallback === undefined ? '' : code(fallback),
+      setting.description,
+    ];
+  });
+  return renderTable(['Flag', 'Variable', 'Default', 'Meaning'], rows);
+}
+
+const commandVariables: readonly (readonly string[])[] = [
+  ['`STOKER_DATA_DIR`', 'all', 'The data folder of the Stoker to talk to. Unset: `.stoker` in this folder.'],
+  [
+    '`KUBECONFIG`',
+    '`get`, `apply`, `delete`, `model add`',
+    'The cluster to talk to. Unset: the Stoker of the data folder.',
+  ],
+  ['`STOKER_URL`', '`chat`', 'Address of the OpenAI API. Unset: the Stoker of the data folder.'],
+  ['`STOKER_API_KEY`', '`chat`', 'The API key, where one is needed.'],
+  ['`STOKER_CONTROLLER_URL`', '`explain`', 'Address of the controller. Unset: the Stoker of the data folder.'],
+  [
+    '`STOKER_CONTROLLER_TOKEN_FILE`',
+    '`explain`',
+    'File with the token of the controller. Unset: the Stoker of the data folder.',
+  ],
+];
 
 /** A long closed list has a page of its own. */
 const LABEL_VALUES_SHOWN_MAX = 8;

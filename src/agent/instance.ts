@@ -13,8 +13,9 @@ export interface RunningEngine {
   /** The launch that it was started with: a later target may carry another concurrency. */
   readonly launch: Launch;
   exit: EngineExit | undefined;
-  /** Health questions in a row that were not answered. */
+  /** Checks in a row that failed, and what the last one said. */
   misses: number;
+  lastMiss: string;
 }
 
 export interface Instance {

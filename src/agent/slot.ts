@@ -211,7 +211,7 @@ export class Slot {
         return;
       case 'forget':
         this.#instances.delete(instance.revision);
-        context.metrics.forget('agentInFlight', { model: instance.model });
+        this.#forgetModel(instance.model);
         context.onChange();
         return;
       case 'giveUp':
@@ -232,6 +232,12 @@ export class Slot {
       default:
         unreachable(type);
     }
+  }
+
+  /** Two revisions of one model share its series. */
+  #forgetModel(model: string): void {
+    const isLeft = [...this.#instances.values()].some((instance) => instance.model === model);
+    if (!isLeft) this.#context.metrics.forget('agentInFlight', { model });
   }
 
   #move(instance: Instance, transition: (giveUp: AbortSignal) => Promise<void>): void {

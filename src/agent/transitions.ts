@@ -26,6 +26,9 @@ import type { AgentLimits } from './limits.ts';
 /** How long requests that were cut get to leave before the engine is told to sleep. */
 const CUT_MS_MAX = 2000;
 
+/** What a report may carry of a failure's sentence. */
+const MESSAGE_CHARS_MAX = 1000;
+
 export interface SlotContext {
   readonly podUid: string;
   readonly adapters: Readonly<Record<Launch['engine'], EngineAdapter>>;
@@ -95,7 +98,7 @@ function flatten({ from, totalMs, spawnedMs, loadedMs, probedMs }: Climb) {
 }
 
 function watch(instance: Instance, process: EngineProcess, launch: Launch, slot: SlotContext): RunningEngine {
-  const engine: RunningEngine = { process, launch, exit: undefined, misses: 0 };
+  const engine: RunningEngine = { process, launch, exit: undefined, misses: 0, lastMiss: '' };
   void process.exited.then((exit) => {
     engine.exit = exit;
     slot.onExit(instance, engine);
@@ -133,13 +136,14 @@ export async function stop(instance: Instance, slot: SlotContext): Promise<void>
   letGo(instance, 'Staged', slot);
 }
 
-/** Ends an engine that runs but does not answer. */
+/** Ends an engine that runs but fails its checks. Nobody is admitted from now on. */
 export async function endUnresponsive(instance: Instance, slot: SlotContext): Promise<void> {
   const { engine } = instance;
   if (engine === undefined) return;
-  const message = `The engine did not answer ${engine.misses} questions in a row and was ended.`;
+  if (instance.rung !== 'Asleep') moveTo(instance, 'Stopping', slot);
+  const message = `The engine failed its check ${engine.misses} times in a row and was ended: ${engine.lastMiss}`;
   await engine.process.stop(slot.limits.stopGraceMs);
-  fail(instance, { reason: 'EngineUnresponsive', message }, slot);
+  fail(instance, { reason: 'EngineUnresponsive', message: message.slice(0, MESSAGE_CHARS_MAX) }, slot);
 }
 
 async function cutFlights(instance: Instance, sentence: string, { clock }: SlotContext): Promise<void> {
@@ -151,7 +155,7 @@ async function cutFlights(instance: Instance, sentence: string, { clock }: SlotC
 }
 
 export function moveTo(instance: Instance, rung: Rung, slot: SlotContext): void {
-  if (rung === 'Draining' && wasSteady(instance, slot)) instance.failures = 0;
+  if ((rung === 'Draining' || rung === 'Stopping') && wasSteady(instance, slot)) instance.failures = 0;
   instance.rung = rung;
   instance.rungSinceMs = slot.clock.nowMs();
   if (rung !== 'Awake' && rung !== 'Draining') instance.probed = false;

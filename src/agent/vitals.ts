@@ -14,12 +14,13 @@ export async function checkVitals(instance: Instance, slot: SlotContext): Promis
     reason: new Error('the engine did not answer in time'),
   });
   try {
-    await raceAbort(engine.process.identity(deadline.signal), deadline.signal);
+    await raceAbort(engine.process.check(deadline.signal), deadline.signal);
     const { residentBytes } = await engine.process.memory();
     engine.misses = 0;
     if (instance.engine === engine) instance.residentBytes = residentBytes;
-  } catch {
+  } catch (error) {
     engine.misses += 1;
+    engine.lastMiss = error instanceof Error ? error.message : String(error);
   } finally {
     deadline.cancel();
   }

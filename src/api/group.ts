@@ -47,6 +47,8 @@ export const conditionSchema = z
   })
   .meta({ description: 'One observed fact about the object.' });
 
+export type Condition = z.infer<typeof conditionSchema>;
+
 export const conditionsSchema = z
   .array(conditionSchema)
   .max(16)
@@ -55,6 +57,19 @@ export const conditionsSchema = z
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['type'],
   });
+
+/** Returns `conditions` with the one of `next.type` set. The transition time moves only when the status changes. */
+export function setCondition(
+  conditions: readonly Condition[],
+  next: Omit<Condition, 'lastTransitionTime'>,
+  wallMs: number,
+): Condition[] {
+  const before = conditions.find((condition) => condition.type === next.type);
+  const lastTransitionTime =
+    before?.status === next.status ? before.lastTransitionTime : new Date(wallMs).toISOString().replace(/\.\d+Z$/, 'Z');
+  const others = conditions.filter((condition) => condition.type !== next.type);
+  return [...others, { ...next, lastTransitionTime }].sort((a, b) => a.type.localeCompare(b.type));
+}
 
 /** The least that any Kubernetes object has. */
 export interface ClusterObject {

@@ -12,6 +12,8 @@ export const LINK_VERSION_MAX = 1;
 export const LINK_FRAME_BYTES_MAX = 4 * 1024 * 1024;
 /** The ws path. The bearer token travels in the Authorization header of the upgrade. */
 export const LINK_PATH = '/link';
+/** The audience that link tokens are made for. */
+export const LINK_AUDIENCE = 'stoker-link';
 
 const fence = { epoch: z.int().min(0), seq: z.int().min(0) };
 const name = z.string().min(1).max(253);
@@ -163,6 +165,7 @@ export const modelDemandSchema = z.object({
   /** A refused cold request's claim: at least one instance must come up within this time (DESIGN §8). 0 for none. */
   wakeLeaseMs: ms,
 });
+export type ModelDemand = z.infer<typeof modelDemandSchema>;
 
 export const routerHelloSchema = z.object({
   type: z.literal('hello'),
@@ -177,6 +180,7 @@ export const routerHelloSchema = z.object({
 
 /** The whole demand of this router, within 100 ms of a change and at least once a second. */
 export const demandSchema = z.object({ type: z.literal('demand'), models: z.array(modelDemandSchema).max(1000) });
+export type Demand = z.infer<typeof demandSchema>;
 
 /** The router now routes by these section versions. */
 export const acknowledgeSchema = z.object({
@@ -184,6 +188,7 @@ export const acknowledgeSchema = z.object({
   ...fence,
   versions: z.object({ policy: z.int().min(0), endpoints: z.int().min(0), keys: z.int().min(0) }),
 });
+export type Acknowledge = z.infer<typeof acknowledgeSchema>;
 
 // ---- hub to router: the routing table, by section; only what changed is sent
 
@@ -197,6 +202,7 @@ export const policyModelSchema = z.object({
   contextLength: z.int().min(0),
   concurrency: z.int().min(1),
 });
+export type PolicyModel = z.infer<typeof policyModelSchema>;
 
 export const endpointSchema = z.object({
   /** `<podUID>/<revision>/<incarnation>` */
@@ -209,6 +215,7 @@ export const endpointSchema = z.object({
   /** This router's part of the instance's concurrency. */
   share: z.int().min(0),
 });
+export type Endpoint = z.infer<typeof endpointSchema>;
 
 export const modelWarmthSchema = z.object({
   model: name,
@@ -219,6 +226,7 @@ export const modelWarmthSchema = z.object({
   /** Why it cannot be served now, when that is known. */
   failure: z.object({ reason: name, message: z.string().max(1024) }).optional(),
 });
+export type ModelWarmth = z.infer<typeof modelWarmthSchema>;
 
 const section = <T extends z.ZodType>(data: T) => z.object({ version: z.int().min(1), hash: z.string().max(80), data });
 

@@ -36,6 +36,7 @@ export const outcomes = {
 } as const satisfies Record<string, Outcome>;
 
 export type OutcomeCode = keyof typeof outcomes;
+export const outcomeCodes = Object.keys(outcomes) as readonly OutcomeCode[];
 
 /** OpenAI's error body. All four keys are always there. */
 export interface ErrorBody {

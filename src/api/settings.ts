@@ -14,7 +14,11 @@ interface Setting {
   readonly description: string;
 }
 
-const port = z.coerce.number().int().min(0).max(65_535);
+const wholeNumber = (min: number, max: number) => {
+  const sentence = `it must be a whole number from ${min} to ${max}`;
+  return z.coerce.number(sentence).int(sentence).min(min, sentence).max(max, sentence);
+};
+const port = wholeNumber(0, 65_535);
 const text = z.string().min(1).max(4096);
 
 export const settingTable = {
@@ -129,7 +133,7 @@ export const settingTable = {
   engineThreads: {
     flag: 'engine-threads',
     variable: 'STOKER_ENGINE_THREADS',
-    schema: z.coerce.number().int().min(1).max(256),
+    schema: wholeNumber(1, 256),
     fallback: '1',
     processes: ['up', 'agent'],
     description: 'Threads of the built-in engine. More than the free cores makes it slower.',
@@ -185,4 +189,11 @@ export function parseSettings(
 /** The default of a setting for one process, as text; undefined when it has none. */
 export function defaultOf(setting: Setting, process: ProcessName): string | undefined {
   return typeof setting.fallback === 'string' ? setting.fallback : setting.fallback?.[process];
+}
+
+/** The settings that a process takes, in table order, for help and docs. */
+export function settingsOf(process: ProcessName): readonly (readonly [SettingKey, Setting])[] {
+  return (Object.entries(settingTable) as [SettingKey, Setting][]).filter(([, setting]) =>
+    setting.processes.includes(process),
+  );
 }

@@ -12,7 +12,8 @@ export type EngineErrorReason =
   | 'SleepFailed'
   | 'WakeFailed'
   | 'EngineExited'
-  | 'EngineUnreachable';
+  | 'EngineUnreachable'
+  | 'EngineStuck';
 
 export class EngineError extends Error {
   override readonly name = 'EngineError';

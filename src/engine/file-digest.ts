@@ -50,6 +50,17 @@ export function createFileDigests(cacheFile?: string): FileDigests {
     if (cacheFile !== undefined) await writeCache(cacheFile, cache);
     return { sizeBytes: before.size, mtimeMs: before.mtimeMs, sha256 };
   };
+  const startJob = (path: string, key: string): Running => {
+    const controller = new AbortController();
+    const forget = () => {
+      if (running.get(key) === job) running.delete(key);
+    };
+    // Whoever comes after it was abandoned must not get the abort of those who left.
+    controller.signal.addEventListener('abort', forget, { once: true });
+    const job = { digest: compute(path, controller.signal), controller, waiters: 0 };
+    job.digest.then(forget, forget);
+    return job;
+  };
   return {
     async digest(given, signal) {
       const path = resolve(given);
@@ -59,11 +70,8 @@ export function createFileDigests(cacheFile?: string): FileDigests {
       if (sha256 !== undefined) return { sizeBytes: stats.size, mtimeMs: stats.mtimeMs, sha256 };
       let job = running.get(key);
       if (job === undefined) {
-        const controller = new AbortController();
-        job = { digest: compute(path, controller.signal), controller, waiters: 0 };
+        job = startJob(path, key);
         running.set(key, job);
-        const forget = () => running.delete(key);
-        job.digest.then(forget, forget);
       }
       return joinJob(job, signal);
     },

@@ -27,6 +27,8 @@ const SERVER_ENTRY = fileURLToPath(
 const PROCESS_DRAIN_MS = 1000;
 /** When starting is given up the process gets this long to end by itself. */
 const GIVE_UP_GRACE_MS = 500;
+/** A step is one bounded computation: seconds at most, also for a large model on few cores. */
+const STEP_MS_MAX = 120_000;
 /** How long the question "which state are you in?" may take after a call whose outcome is unknown. */
 const QUERY_MS_MAX = 2000;
 
@@ -121,6 +123,12 @@ function createProcess({ group, lines, file, clock, key, port }: Started): Engin
     async wake(signal) {
       await checkUnchanged(file);
       await settle(() => client.wake(signal), 'ready', { client, clock });
+    },
+    async check(signal) {
+      const { stepMs } = await client.health(signal);
+      if (stepMs <= STEP_MS_MAX) return;
+      const sentence = `The engine answers, but one step has taken ${Math.round(stepMs / 1000)} s.`;
+      throw new EngineError('EngineStuck', sentence);
     },
     identity: async (signal) => ({ build: renderBuild(await client.build(signal)) }),
     memory: async () => ({ residentBytes: (await readResidentBytes(group.pid)) ?? 0 }),

@@ -14,6 +14,8 @@ import {
 
 const ANSWER_BYTES_MAX = 64 * 1024;
 const CONNECT_MS_MAX = 5000;
+/** We close an idle connection before the server does. */
+const KEEP_ALIVE_MS_MAX = 60_000;
 /** Tokens of a probe (DESIGN §6). */
 const PROBE_TOKENS = 8;
 /** What every probe asks. Any fixed text does; changing it makes every stored sample worthless. */
@@ -47,6 +49,7 @@ export function createLlamaClient(baseUrl: string, headers: Readonly<Record<stri
     connect: { timeout: CONNECT_MS_MAX },
     headersTimeout: 0,
     bodyTimeout: 0,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS_MAX,
   });
   const call = async <T>(what: Call<T>, signal: AbortSignal): Promise<T> => {
     const { status, text } = await exchange(pool, { ...what, headers }, signal);

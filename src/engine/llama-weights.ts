@@ -1,24 +1,10 @@
 // Resolves a GGUF file to what a revision pins: absolute path, size, digest and trained context length.
 // Never starts an engine and never changes the file.
 import { resolve } from 'node:path';
-import { fail, ok, type Result } from '../lib/result.ts';
+import { fail, ok } from '../lib/result.ts';
+import type { WeightsError, WeightsResolver, WeightsResult } from '../ports/weights.ts';
 import { createFileDigests, FileChanged } from './file-digest.ts';
 import { GgufError, readGgufHeader, trainedContextLength } from './gguf.ts';
-
-interface WeightsError {
-  readonly reason: 'WeightsMissing' | 'WeightsUnreadable' | 'WeightsInvalid' | 'HashMismatch';
-  readonly message: string;
-}
-type WeightsResult = Result<
-  { readonly path: string; readonly sizeBytes: number; readonly sha256: string; readonly trainedContextLength: number },
-  WeightsError
->;
-interface WeightsResolver {
-  resolve(
-    wanted: { readonly path: string; readonly expectedSha256?: string },
-    signal: AbortSignal,
-  ): Promise<WeightsResult>;
-}
 
 /** Digests are remembered in memory, and in `cacheFile` when one is given. Rejects only when `signal` aborts. */
 export function createLlamaWeights(options: { cacheFile?: string } = {}): WeightsResolver {

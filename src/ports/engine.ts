@@ -30,6 +30,8 @@ export interface EngineProcess {
   sleep(level: 1 | 2, signal: AbortSignal): Promise<void>;
   /** Loads again. Idempotent. */
   wake(signal: AbortSignal): Promise<void>;
+  /** Rejects when the engine does not answer, or answers and yet does not get on with what it computes. */
+  check(signal: AbortSignal): Promise<void>;
   /** The engine's build, for example builtin:<hash>. */
   identity(signal: AbortSignal): Promise<{ readonly build: string }>;
   memory(): Promise<EngineMemory>;

@@ -2,6 +2,7 @@
 // promise. A row here needs a line in docs/reference/metrics.md (`npm run check` looks). Cost: about 0.5 µs an update.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Refusal } from '../api/data-path.ts';
+import type { Rung } from '../api/link.ts';
 import type { OutcomeCode } from '../api/outcomes.ts';
 
 interface Row {
@@ -23,6 +24,20 @@ const refusalReasons = Object.keys({
   StaleKey: 0,
   StaleIncarnation: 0,
 } satisfies Record<Refusal, 0>);
+
+/** The same for rungs and for the findings of the plan linter. */
+const instanceRungs = Object.keys({
+  Absent: 0,
+  Staged: 0,
+  Starting: 0,
+  Awake: 0,
+  Draining: 0,
+  Sleeping: 0,
+  Asleep: 0,
+  Waking: 0,
+  Stopping: 0,
+  Failed: 0,
+} satisfies Record<Rung, 0>);
 
 const outcomeCodes = Object.keys({
   served: 0,
@@ -89,6 +104,18 @@ export const metricTable = {
     help: 'Requests that are at an instance now.',
     labels: { model: 'open' },
   },
+  attempts: {
+    kind: 'counter',
+    name: 'stoker_attempts_total',
+    help: 'Requests sent to an instance, by what came of it.',
+    labels: { model: 'open', end: ['Answered', 'Refused', 'Declined', 'Failed'] },
+  },
+  refusedSockets: {
+    kind: 'counter',
+    name: 'stoker_refused_sockets_total',
+    help: 'Connections to the OpenAI port that were closed at once, because too many were open.',
+    labels: {},
+  },
   tokens: {
     kind: 'counter',
     name: 'stoker_tokens_total',
@@ -119,6 +146,41 @@ export const metricTable = {
     name: 'stoker_engine_restarts_total',
     help: 'Starts of an engine after it failed.',
     labels: { model: 'open' },
+  },
+  reconciles: {
+    kind: 'counter',
+    name: 'stoker_reconciles_total',
+    help: 'Looks that the controller took at an object, by how they ended.',
+    labels: {
+      kind: ['Pool', 'Model', 'Pin', 'ModelRevision', 'Slot'],
+      outcome: ['done', 'again', 'conflict', 'failed'],
+    },
+  },
+  instances: {
+    kind: 'gauge',
+    name: 'stoker_instances',
+    help: 'Instances that agents report, by rung.',
+    labels: { model: 'open', rung: instanceRungs },
+  },
+  scaleDecisions: {
+    kind: 'counter',
+    name: 'stoker_scale_decisions_total',
+    help: 'Scaling decisions that differ from the one before.',
+    labels: { model: 'open', action: ['Wake', 'Sleep', 'Hold', 'Keep'] },
+  },
+  planFindings: {
+    kind: 'counter',
+    name: 'stoker_plan_findings_total',
+    help: 'Rules that a plan broke, so that it was not carried out. Anything but 0 is a mistake in Stoker.',
+    labels: {
+      rule: ['TwoAwake', 'Unclaimed', 'WrongPool', 'TooManyAsleep', 'TooManyAwake', 'LoweredInTheDark'],
+    },
+  },
+  linkSessions: {
+    kind: 'gauge',
+    name: 'stoker_link_sessions',
+    help: 'Sessions that are open at the hub.',
+    labels: { role: ['agent', 'router'] },
   },
 } as const satisfies Record<string, Row>;
 

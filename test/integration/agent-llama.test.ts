@@ -101,7 +101,6 @@ describe('an agent with the built-in engine', { timeout: 120_000 }, () => {
     const last = readFrames(text).at(-1);
     assert.equal(last?.kind, 'error');
     assert.equal(JSON.parse(last?.data ?? '{}').error.code, 'upstream_failed');
-    const failed = running.hub.reports.flatMap((report) => report.instances);
     const again = await running.hub.seen(
       'demo',
       (seen) => seen.rung === 'Awake' && seen.id !== before.id,
@@ -109,9 +108,9 @@ describe('an agent with the built-in engine', { timeout: 120_000 }, () => {
     );
     assert.equal(again.id, `${podUid}/demo/2`);
     assert.equal(again.probed, true);
-    assert.ok(failed.length > 0);
+    // The failure is told until the next climb is over; how long the rung is Failed is a matter of chance.
     const seenFailed = running.hub.reports.some((report) =>
-      report.instances.some((seen) => seen.rung === 'Failed' && seen.failure?.reason === 'EngineExited'),
+      report.instances.some((seen) => seen.failure?.reason === 'EngineExited'),
     );
     assert.equal(seenFailed, true);
   });

@@ -259,15 +259,29 @@ describe('an agent', { timeout: 60_000 }, () => {
     await running.hub.seen('a', (seen) => seen.id === `${podUid}/a/2` && seen.rung === 'Awake');
   });
 
-  test('ends and restarts an engine that no longer answers', async () => {
-    fake.behaviour.identity = async (process, signal) => {
+  test('ends and restarts an engine that no longer answers, and admits nobody meanwhile', async () => {
+    const ending = gate();
+    fake.behaviour.check = async (process, signal) => {
       if (process.instance.endsWith('/1') && process.log.includes('hang')) await never(signal);
     };
+    fake.behaviour.stop = () => ending.opened;
     await start({ vitalsEveryMs: 10, vitalsMissesMax: 2 });
     running.hub.target([wanted('a', 'Awake')]);
-    await awake('a');
+    const { id } = await awake('a');
     fake.latest().log.push('hang');
-    await running.hub.seen('a', (report) => report.id === `${podUid}/a/2` && report.rung === 'Awake');
+    const report = await running.hub.seen('a', (seen) => seen.rung === 'Stopping');
+    assert.equal(report.probed, false);
+    const refused = await ask(id);
+    assert.equal(refused.headers['x-stoker-refusal'], 'Draining');
+    await refused.body.dump();
+    const again = gate();
+    fake.behaviour.start = () => again.opened;
+    ending.open();
+    const failed = await running.hub.seen('a', (seen) => seen.failure !== undefined);
+    assert.equal(failed.failure?.reason, 'EngineUnresponsive');
+    assert.match(failed.failure?.message ?? '', /2 times in a row.*did not answer in time/);
+    again.open();
+    await running.hub.seen('a', (seen) => seen.id === `${podUid}/a/2` && seen.rung === 'Awake');
   });
 
   test('drops targets that are not newer', async () => {

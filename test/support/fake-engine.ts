@@ -21,7 +21,8 @@ export interface FakeBehaviour {
   load: Step;
   wake: Step;
   sleep: Step;
-  identity: Step;
+  check: Step;
+  stop: (process: FakeProcess) => Promise<void>;
   probe: (process: FakeProcess) => Promise<ProbeSample>;
   chat: Chat;
   survivesSleep: boolean;
@@ -53,7 +54,8 @@ export function createFakeEngine(): FakeEngine {
     load: async () => {},
     wake: async () => {},
     sleep: async () => {},
-    identity: async () => {},
+    check: async () => {},
+    stop: async () => {},
     probe: async () => goodSample,
     chat: ({ response }) => answerJson(response, { object: 'chat.completion', choices: [] }),
     survivesSleep: true,
@@ -135,13 +137,12 @@ async function startProcess(instance: string, launch: Launch, behaviour: FakeBeh
       await behaviour.wake(process, signal);
       process.isAsleep = false;
     },
-    async identity(signal) {
-      await behaviour.identity(process, signal);
-      return { build: 'builtin:0123456789ab' };
-    },
+    check: (signal) => behaviour.check(process, signal),
+    identity: async () => ({ build: 'builtin:0123456789ab' }),
     memory: async () => ({ residentBytes: 1000 }),
     async stop() {
       log.push('stop');
+      await behaviour.stop(process);
       return end({ code: 0, signal: null, lastWords: '' });
     },
     async crash(exit = {}) {

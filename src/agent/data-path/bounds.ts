@@ -18,6 +18,8 @@ export const REMAINING_MS_DEFAULT = 600_000;
 export const REMAINING_MS_MAX = 24 * 3_600_000;
 /** Connecting to an engine on loopback. */
 export const CONNECT_MS_MAX = 2000;
+/** An idle connection to an engine is closed by us after this time, whatever longer time the engine offers. */
+export const ENGINE_KEEP_ALIVE_MS_MAX = 60_000;
 /** Silence of an engine in the middle of an answer. A long prompt is computed before its head, which only the deadline bounds. */
 export const SILENCE_MS_MAX = 300_000;
 /** After the last frame of an answer: time for the engine to end its own. */

@@ -1,7 +1,7 @@
 // Connections to the engines of this slot: one undici pool per engine process, dropped when the process ends.
 import { Pool } from 'undici';
 import type { EngineProcess } from '../../ports/engine.ts';
-import { CONNECT_MS_MAX, SILENCE_MS_MAX } from './bounds.ts';
+import { CONNECT_MS_MAX, ENGINE_KEEP_ALIVE_MS_MAX, SILENCE_MS_MAX } from './bounds.ts';
 
 export interface EngineConnections {
   to(process: EngineProcess): Pool;
@@ -24,6 +24,7 @@ export function createEngineConnections(): EngineConnections {
         connect: { timeout: CONNECT_MS_MAX },
         headersTimeout: 0,
         bodyTimeout: SILENCE_MS_MAX,
+        keepAliveMaxTimeout: ENGINE_KEEP_ALIVE_MS_MAX,
         pipelining: 1,
       });
       pools.set(process, pool);

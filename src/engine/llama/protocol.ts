@@ -31,12 +31,14 @@ export const serverLineSchema = z.discriminatedUnion('type', [
 ]);
 export type ServerLine = z.infer<typeof serverLineSchema>;
 
-/** GET /health. A parent that sees `busy` above 0 and `batches` standing still knows that the computation hangs. */
+/** GET /health. */
 export const healthAnswerSchema = z.object({
   state: z.enum(serverStates),
   draining: z.boolean(),
   /** Steps begun since the process started. */
   batches: z.int().min(0),
+  /** How long the step that runs has taken; 0 between steps. One that goes on and on has hung. */
+  stepMs: z.number().min(0),
   /** Slots that work. */
   busy: z.int().min(0),
   queued: z.int().min(0),

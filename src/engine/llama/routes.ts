@@ -101,6 +101,7 @@ async function health(_request: IncomingMessage, response: ServerResponse, conte
     state: host.state,
     draining: draining(),
     batches: metrics.batches.value,
+    stepMs: scheduler?.stepMs ?? 0,
     busy: scheduler?.busy ?? 0,
     queued: scheduler?.queued ?? 0,
   };

@@ -82,6 +82,9 @@ export class Scheduler {
   #closed: Refusal | undefined;
   #serial = 0;
   #wake: () => void = () => {};
+  /** Something happened that the loop may not have seen: it looks once more before it sleeps. */
+  #hasNews = false;
+  #stepBeganMs: number | undefined;
   #idleWaiters: (() => void)[] = [];
   readonly #loop: Promise<void>;
 
@@ -109,6 +112,11 @@ export class Scheduler {
     return this.#slots.length;
   }
 
+  /** How long the step that runs has taken; 0 between steps. */
+  get stepMs(): number {
+    return this.#stepBeganMs === undefined ? 0 : this.#options.clock.nowMs() - this.#stepBeganMs;
+  }
+
   /** Tokens that the slots keep, whether in use or for later requests. */
   get heldTokens(): number {
     return this.#slots.reduce((sum, slot) => sum + slot.sequence.length, 0);
@@ -131,6 +139,7 @@ export class Scheduler {
 
   /** Looks again: a reader caught up, or a request was aborted. */
   resume(): void {
+    this.#hasNews = true;
     this.#wake();
   }
 
@@ -187,17 +196,25 @@ export class Scheduler {
 
   async #run(): Promise<void> {
     while (this.#closed === undefined) {
+      this.#hasNews = false;
       await this.#sweep();
       await this.#admit();
       const works = planStep(this.#busySlots(), this.#options);
       if (works.length > 0) {
-        this.#options.metrics.batches.add(1);
-        await Promise.all(works.map((work) => this.#work(work)));
-      } else if (this.#closed === undefined && !this.#hasMore()) {
+        await this.#step(works);
+      } else if (this.#closed === undefined && !this.#hasNews && !this.#hasMore()) {
         await this.#sleep();
       }
     }
     await this.#endAll(this.#closed);
+  }
+
+  async #step(works: readonly StepWork[]): Promise<void> {
+    const { metrics, clock } = this.#options;
+    metrics.batches.add(1);
+    this.#stepBeganMs = clock.nowMs();
+    await Promise.all(works.map((work) => this.#work(work)));
+    this.#stepBeganMs = undefined;
   }
 
   /** Something that the next turn of the loop would do, so that it must not fall asleep. */

@@ -20,6 +20,8 @@ const EXIT_BAD_CONFIGURATION = 2;
 const FLUSH_MS_MAX = 1_000;
 const HEADER_BYTES_MAX = 16 * 1024;
 const SOCKETS_MAX = 2_000;
+/** Longer than the agent keeps an idle connection, so that the agent closes first and no request meets a closing one. */
+const KEEP_ALIVE_MS = 120_000;
 
 type Say = (line: ServerLine) => void;
 
@@ -75,6 +77,7 @@ async function serve(config: ServerConfig, say: Say, clock: Clock): Promise<void
   const context = { config, clock, rng: systemRng, log, host, metrics, build, draining: () => draining };
   const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, createListener(context));
   server.maxConnections = SOCKETS_MAX;
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
   say({ type: 'listening', port: await listen(server) });
   // Not `once`: a dependency of the native library ends the process when it sees no other listener than its own.
   process.on('SIGTERM', () => {

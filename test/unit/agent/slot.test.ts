@@ -56,6 +56,7 @@ function createPuppets() {
         probe: (given) => call(goodSample, wrongSample, given),
         sleep: (_level, given) => call(undefined, undefined, given),
         wake: (given) => call(undefined, undefined, given),
+        check: async () => {},
         identity: async () => ({ build: 'builtin:0123456789ab' }),
         memory: async () => ({ residentBytes: 1 }),
         stop: () => end(0),

@@ -33,7 +33,7 @@ function server(routes: string, states = "say({ type: 'state', state: 'ready' })
     import { createServer } from 'node:http';
     const say = (line) => process.stdout.write(JSON.stringify(line) + '\\n');
     const json = (response, body, status = 200) => response.writeHead(status).end(JSON.stringify(body));
-    const health = (state) => (request, response) => json(response, { state, draining: false, batches: 0, busy: 0, queued: 0 });
+    const health = (state, stepMs = 0) => (request, response) => json(response, { state, draining: false, batches: 0, stepMs, busy: 0, queued: 0 });
     const routes = ${routes};
     const { key } = JSON.parse(await new Promise((resolve) => process.stdin.once('data', (bytes) => resolve(String(bytes)))));
     const server = createServer((request, response) => {
@@ -160,6 +160,15 @@ describe('the adapter of the built-in engine', { timeout: 30_000 }, () => {
     assert.ok((await process.memory()).residentBytes > 1_000_000);
     assert.match((await failureOf(process.sleep(1, signal))).message, /makes no sense/);
     assert.equal((await failureOf(process.wake(signal))).reason, 'EngineUnreachable');
+  });
+
+  test('checks that it answers and that no step stands still', async () => {
+    const process = await start(server(`{ '/health': health('ready', 119_000) }`));
+    await process.check(signal);
+    await process.stop(0);
+    serial += 1;
+    const stuck = await start(server(`{ '/health': health('ready', 121_000) }`));
+    assert.match((await failureOf(stuck.check(signal))).message, /one step has taken 121 s/);
   });
 
   test('the build has the form of a pin', async () => {

@@ -4,6 +4,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, 
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { EngineError } from '../../../src/engine/engine-error.ts';
 import { createFileDigests } from '../../../src/engine/file-digest.ts';
 import { createLlamaWeights } from '../../../src/engine/llama-weights.ts';
@@ -82,6 +83,21 @@ describe('the digest of a file', () => {
     await left;
     assert.equal((await stayed).sizeBytes, 8 * 1024 * 1024);
   });
+});
+
+test('a caller that comes while an abandoned computation ends starts its own', async () => {
+  const path = join(folder, 'abandoned.bin');
+  writeFileSync(path, Buffer.alloc(4 * 1024 * 1024, 7));
+  for (let round = 0; round < 20; round += 1) {
+    const digests = createFileDigests();
+    const leaving = new AbortController();
+    // In a late round it may be done before it is given up.
+    const left = digests.digest(path, leaving.signal).catch((error: unknown) => assert.match(String(error), /gone/));
+    for (let turn = 0; turn < round; turn += 1) await setImmediate();
+    leaving.abort(new Error('gone'));
+    assert.equal((await digests.digest(path, signal)).sizeBytes, 4 * 1024 * 1024);
+    await left;
+  }
 });
 
 describe('verification before a start', () => {

@@ -151,6 +151,48 @@ test('a paused reader that hangs up frees its slot', async () => {
   await scheduler.close(closing);
 });
 
+test('a request that comes while the loop looks at a paused slot is not left waiting', async () => {
+  const { scheduler } = setUp({ answerTo: () => 'ok' });
+  let late: Promise<unknown> | undefined;
+  let taken = 0;
+  const slow = request('slow', {
+    sink: {
+      take() {
+        taken += 1;
+        return 'more';
+      },
+      ready() {
+        if (taken > 0) late ??= scheduler.run(request('late').job);
+        return taken === 0;
+      },
+    },
+  });
+  const slowRun = scheduler.run(slow.job);
+  await until(() => late !== undefined, 'the second request is there');
+  await late;
+  slow.abort.abort();
+  await assert.rejects(slowRun, codeOf('client_gone'));
+  await scheduler.close(closing);
+});
+
+test('says for how long the step that runs has computed', async () => {
+  const { scheduler, model, clock } = setUp({ answerTo: () => 'ok' });
+  assert.equal(scheduler.stepMs, 0);
+  let finish: () => void = () => {};
+  model.gate = new Promise((resolve) => {
+    finish = resolve;
+  });
+  const run = scheduler.run(request('hello').job);
+  await until(() => model.computing === 1, 'a step computes');
+  clock.advance(7000);
+  assert.equal(scheduler.stepMs, 7000);
+  model.gate = undefined;
+  finish();
+  await run;
+  assert.equal(scheduler.stepMs, 0);
+  await scheduler.close(closing);
+});
+
 test('a computation that fails ends its request and empties its slot; the next request is served', async () => {
   const { scheduler, model, metrics } = setUp({ slots: 1, answerTo: () => 'ok' });
   model.failNext = new Error('no memory');

@@ -23,6 +23,19 @@ test('property: whole text comes out whole, whatever its characters', () => {
   );
 });
 
+test('characters that share their tokens come out whole, however many in a row', () => {
+  // Each token ends one character and begins the next.
+  const whole = '日本語の文章を書く練習をする';
+  const encoded = [...Buffer.from(whole)];
+  const tokens = Array.from({ length: Math.ceil((encoded.length + 1) / 3) }, (_, index) =>
+    encoded.slice(Math.max(0, index * 3 - 1), index * 3 + 2),
+  );
+  const characters = createTokenText((ids) => Buffer.from(ids.flatMap((id) => tokens[id] ?? [])).toString('utf8'));
+  const pieces = tokens.map((_, id) => characters.push(id));
+  assert.equal(pieces.join('') + characters.flush(), whole);
+  assert.deepEqual(pieces.slice(1, 4), ['日', '本', '語']);
+});
+
 test('broken bytes come out as replacement characters after a bounded number of tokens', () => {
   const characters = createTokenText(bytes);
   const out = new Array(20).fill(0xff).map((byte: number) => characters.push(byte));

@@ -1,0 +1,76 @@
+// `stoker explain scale MODEL`: the last scaling decision with every term, from the controller.
+import { readFileSync } from 'node:fs';
+import { request } from 'undici';
+import { z } from 'zod';
+import { CommandError, type CommandIo, type OutputFormat, writeJson } from './io.ts';
+import { readLocalAddresses } from './local-addresses.ts';
+import { renderTable } from './table.ts';
+
+const ANSWER_MS_MAX = 10_000;
+
+/** The controller's answer: a sentence and the figures behind it, in the order they were used. */
+export const scaleExplanationSchema = z.object({
+  model: z.string(),
+  sentence: z.string(),
+  desired: z.number(),
+  ageMs: z.number(),
+  terms: z.array(
+    z.object({ name: z.string(), value: z.union([z.string(), z.number(), z.boolean()]), meaning: z.string() }),
+  ),
+});
+
+export async function explainScale(io: CommandIo, model: string, output: OutputFormat): Promise<void> {
+  const { url, token } = findController(io);
+  const { status, body } = await ask(url, { path: `/explain/scale/${encodeURIComponent(model)}`, token }, io.signal);
+  if (status === 404) {
+    throw new CommandError(
+      `There is no decision about a model named ${model}. \`stoker get models\` lists the models.`,
+    );
+  }
+  if (status === 401) throw new CommandError(`${url} does not accept the token. Was the controller started anew?`);
+  const explanation = scaleExplanationSchema.safeParse(body);
+  if (status !== 200 || !explanation.success) {
+    throw new CommandError(`${url} answered ${status}, and not with an explanation.`);
+  }
+  if (output === 'json') writeJson(io, explanation.data);
+  else io.write(renderExplanation(explanation.data));
+}
+
+/** The controller of the environment goes before the Stoker of this folder. */
+function findController(io: CommandIo): { url: string; token: string } {
+  const { STOKER_CONTROLLER_URL: url, STOKER_CONTROLLER_TOKEN_FILE: file } = io.environment;
+  const tokenFile = file ?? readLocalAddresses(io).controllerTokenFile;
+  try {
+    return { url: url ?? readLocalAddresses(io).controller, token: readFileSync(tokenFile, 'utf8').trim() };
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    throw new CommandError(
+      `The controller's token ${tokenFile} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+async function ask(
+  url: string,
+  { path, token }: { path: string; token: string },
+  signal: AbortSignal,
+): Promise<{ status: number; body: unknown }> {
+  const headers = { authorization: `Bearer ${token}` };
+  const limits = { signal, headersTimeout: ANSWER_MS_MAX, bodyTimeout: ANSWER_MS_MAX };
+  try {
+    const response = await request(`${url}${path}`, { headers, ...limits });
+    const text = await response.body.text();
+    return { status: response.statusCode, body: response.statusCode === 200 ? JSON.parse(text) : undefined };
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new CommandError(
+      `The controller at ${url} does not answer (${error instanceof Error ? error.message : String(error)}). Is Stoker running?`,
+    );
+  }
+}
+
+function renderExplanation(explanation: z.infer<typeof scaleExplanationSchema>): string {
+  const rows = explanation.terms.map((term) => [term.name, String(term.value), term.meaning]);
+  const age = `decided ${(explanation.ageMs / 1000).toFixed(1)} s ago`;
+  return `${explanation.model}: ${explanation.sentence} (${age})\n\n${renderTable(['TERM', 'VALUE', 'MEANING'], rows)}`;
+}

@@ -1,0 +1,91 @@
+// The administration port: health, readiness, metrics, and the last scaling decision for whoever has the token. Reads only.
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../lib/clock.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Decided } from './steering.ts';
+
+interface AdminOptions {
+  readonly token: string;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  /** What is still missing before it is ready, as a sentence. */
+  missing(): string | undefined;
+  decisionOf(model: string): Decided | undefined;
+}
+
+type Handle = (request: IncomingMessage, response: ServerResponse) => void;
+
+const EXPLAIN = '/explain/scale/';
+
+export function createAdminHandler(options: AdminOptions): Handle {
+  const digest = digestOf(options.token);
+  const pages: Readonly<Record<string, (response: ServerResponse) => void>> = {
+    '/healthz': (response) => answer(response, 200, 'ok\n'),
+    '/readyz': (response) => {
+      const missing = options.missing();
+      answer(response, missing === undefined ? 200 : 503, `${missing ?? 'ok'}\n`);
+    },
+    '/metrics': (response) => void answerMetrics(response, options.metrics),
+  };
+  return (request, response) => {
+    const path = (request.url ?? '').split('?')[0] ?? '';
+    const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
+    if (request.method !== 'GET' && request.method !== 'HEAD') answer(response, 405, 'Only GET is answered here.\n');
+    else if (page !== undefined) page(response);
+    else if (!path.startsWith(EXPLAIN)) answer(response, 404, 'There is nothing here.\n');
+    else if (!isAllowed(request.headers.authorization, digest))
+      answer(response, 401, 'The administration token is needed.\n');
+    else explain(path.slice(EXPLAIN.length), response, options);
+  };
+}
+
+function answer(response: ServerResponse, status: number, text: string, type = 'text/plain; charset=utf-8'): void {
+  const body = Buffer.from(text);
+  response.writeHead(status, { 'content-type': type, 'content-length': body.length, 'cache-control': 'no-store' });
+  response.end(body);
+}
+
+async function answerMetrics(response: ServerResponse, metrics: Metrics): Promise<void> {
+  try {
+    answer(response, 200, await metrics.render(), metrics.contentType);
+  } catch {
+    answer(response, 500, 'The metrics could not be rendered.\n');
+  }
+}
+
+function isAllowed(authorization: string | undefined, digest: Buffer): boolean {
+  const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+  return token !== undefined && timingSafeEqual(digestOf(token), digest);
+}
+
+/** Digests have one length, whatever is presented. */
+function digestOf(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}
+
+function explain(encoded: string, response: ServerResponse, { clock, decisionOf }: AdminOptions): void {
+  const model = decodeName(encoded);
+  const decided = model === undefined ? undefined : decisionOf(model);
+  if (decided === undefined) {
+    answer(response, 404, 'There is no decision about a model of this name.\n');
+    return;
+  }
+  const { decision, atMs } = decided;
+  const body = {
+    model: decision.model,
+    sentence: decision.sentence,
+    desired: decision.desired,
+    ageMs: Math.max(0, clock.nowMs() - atMs),
+    terms: decision.terms,
+  };
+  answer(response, 200, `${JSON.stringify(body)}\n`, 'application/json');
+}
+
+function decodeName(encoded: string): string | undefined {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return undefined;
+  }
+}

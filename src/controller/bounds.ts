@@ -1,0 +1,38 @@
+// Every bound of the controller, by name and with its unit. Decides nothing.
+
+/** Reconciles that run at the same time; keys that wait are bounded by the objects that exist. */
+export const RECONCILES_MAX = 8;
+export const RETRY_BACKOFF = { baseMs: 200, capMs: 60_000 } as const;
+/** After a conflict the cache is a moment behind. */
+export const CONFLICT_RETRY_MS = 25;
+/** Every object is looked at again this often, whatever was heard of it. */
+export const RESYNC_MS = 30_000;
+
+/** Changes within this time are planned together. */
+export const PLAN_WITHIN_MS = 2;
+/** Time itself changes plans: idle times, leases, retries. */
+export const PLAN_EVERY_MS = 250;
+/** The planner rests this many times as long as it took, so that the event loop stays free. */
+export const PLAN_REST_FACTOR = 4;
+
+/** A new controller waits at most this long for its picture of the slots. */
+export const PICTURE_MS_MAX = 10_000;
+/** A router that says nothing for this long leaves its demand unknown. */
+export const DEMAND_FRESH_MS = 5000;
+/** An agent that is away for this long no longer counts as holding what it held. */
+export const AGENT_LOST_MS_MAX = 15_000;
+/** After this the agent's own refusal keeps routers out of a slot that leaves. */
+export const WITHDRAW_MS_MAX = 5000;
+
+/** A candidate that failed is tried again after this time, each time twice as long. */
+export const TRIAL_BACKOFF = { baseMs: 15_000, capMs: 900_000 } as const;
+/** Revisions of a model that are kept beside the ones in use. */
+export const OLD_REVISIONS_MAX = 10;
+/** The controller's guess of how long a new slot takes to report. */
+export const SLOT_START_MS = 3000;
+/** A new slot that has not reported after this time is no longer waited for by placement. */
+export const SLOT_PATIENCE_MS = 10_000;
+/** The guess of how long an occupant takes to leave once it may. */
+export const YIELD_MS = 1000;
+/** Added to the drain for ending engines, before the node kills what is left. */
+export const SLOT_END_SECONDS = 5;

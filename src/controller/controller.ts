@@ -1,0 +1,294 @@
+// The controller: the hub's handlers, the work queue and the planning loop, put together. Owns when each of them runs, and
+// nothing of what they decide. Nothing is decided before the cluster's cache is synced and the slot keys are there.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ClusterObject } from '../api/group.ts';
+import { kinds } from '../api/kinds.ts';
+import { assert } from '../lib/assert.ts';
+import { every, type Timer } from '../lib/clock.ts';
+import type { Hub, HubHandlers } from '../ports/link.ts';
+import { createAdminHandler } from './admin.ts';
+import { RECONCILES_MAX, RESYNC_MS } from './bounds.ts';
+import { createDoor } from './door.ts';
+import { createFleet, type Fleet } from './fleet.ts';
+import { reconcileModel } from './model-reconciler.ts';
+import type { ControllerOptions } from './options.ts';
+import { createPins, type Pins } from './pins.ts';
+import { reconcilePool } from './pool-reconciler.ts';
+import { reconcileRevision } from './revision-reconciler.ts';
+import { deriveSlotKey, loadSeed, SLOT_KEY_VERSION } from './slot-keys.ts';
+import { poolUidOf, type SlotTemplate } from './slot-pod.ts';
+import { reconcileSlot } from './slot-reconciler.ts';
+import { createSteering, type Steering } from './steering.ts';
+import { createTrials, type Trials } from './trials.ts';
+import { createWorkQueue, type Outcome, type WorkKey, type WorkQueue } from './work-queue.ts';
+
+export interface Controller {
+  /** Starts the hub and the loops; resolves with the port of the link. Rejects when the port is taken. */
+  start(): Promise<{ readonly port: number }>;
+  handleAdmin(request: IncomingMessage, response: ServerResponse): void;
+  /** Ends every session and every loop. Slots keep what they have. */
+  stop(): Promise<void>;
+}
+
+export function createController(options: ControllerOptions): Controller {
+  return new RunningController(options);
+}
+
+type Kind = 'Pool' | 'Model' | 'Pin' | 'ModelRevision' | 'Slot';
+
+class RunningController implements Controller {
+  readonly #options: ControllerOptions;
+  readonly #fleet: Fleet;
+  readonly #trials: Trials = createTrials();
+  readonly #pins: Pins;
+  readonly #steering: Steering;
+  readonly #queue: WorkQueue<Kind>;
+  readonly #hub: Hub;
+  readonly #stopping = new AbortController();
+  readonly #made = new Map<string, Set<string>>();
+  readonly #slotKeys = new Map<string, string>();
+  /** Revisions that agents said something new about. */
+  readonly #stale = new Set<string>();
+  /** What objects were, by name: one that is gone says no more whose it was. */
+  readonly #slots = new Map<string, { readonly pool: string; readonly uid: string }>();
+  readonly #servedNames = new Map<string, string>();
+  readonly #modelOfRevision = new Map<string, string>();
+  readonly handleAdmin: (request: IncomingMessage, response: ServerResponse) => void;
+  #seed: Uint8Array | undefined;
+  #linkUrl: string | undefined;
+  #resync: Timer | undefined;
+  #unwatch: (() => void) | undefined;
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+    const { clock, rng, log, metrics, epoch, cluster, engineBuilds } = options;
+    this.#fleet = createFleet(clock);
+    this.#pins = createPins(options, (model) => this.#queue.add('Model', model));
+    this.#queue = createWorkQueue<Kind>({
+      reconcile: (key, signal) => this.#reconcile(key, signal),
+      onOutcome: (key, outcome) => this.#onOutcome(key, outcome),
+      concurrencyMax: RECONCILES_MAX,
+      clock,
+      rng,
+      log,
+    });
+    this.#steering = createSteering({
+      cluster,
+      fleet: this.#fleet,
+      trials: this.#trials,
+      engineBuilds,
+      epoch,
+      slotKey: (podUid) => this.#slotKey(podUid),
+      clock,
+      log,
+      metrics,
+      onChange: (kind, name) => this.#queue.add(kind, name),
+      onComplete: () => this.#lookAtAll(),
+      onPlanned: () => this.#lookAtStale(),
+    });
+    this.#hub = options.createHub(this.#handlers());
+    this.handleAdmin = createAdminHandler({
+      token: options.adminToken,
+      metrics,
+      clock,
+      missing: () => this.#missing(),
+      decisionOf: (model) => this.#steering.decisionOf(model),
+    });
+  }
+
+  async start(): Promise<{ port: number }> {
+    const { cluster, clock, rng, log } = this.#options;
+    this.#seed = await loadSeed(cluster, { clock, rng, log }, this.#stopping.signal);
+    const { port } = await this.#hub.start();
+    this.#linkUrl = this.#options.linkUrlForSlots(port);
+    this.#unwatch = cluster.onChange((kind, name) => this.#onObject(kind, name));
+    this.#steering.start();
+    this.#resync = every(clock, RESYNC_MS, () => this.#lookAtAll());
+    this.#lookAtAll();
+    return { port };
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the controller stops'));
+    this.#unwatch?.();
+    this.#resync?.cancel();
+    this.#steering.stop();
+    await this.#queue.stop();
+    await this.#hub.stop();
+  }
+
+  #handlers(): HubHandlers {
+    const { cluster, routerUsername, slotServiceAccount, epoch, log } = this.#options;
+    const slotUsername = `system:serviceaccount:${cluster.namespace}:${slotServiceAccount}`;
+    return {
+      ...createDoor({ cluster, routerUsername, slotUsername, epoch, log }),
+      onOpen: (session) => {
+        if (session.role === 'agent') this.#fleet.openAgent(session);
+        else this.#fleet.openRouter(session);
+        this.#countSessions();
+        this.#steering.poke();
+      },
+      onClose: (session) => {
+        if (session.role === 'agent') this.#fleet.closeAgent(session);
+        else this.#fleet.closeRouter(session);
+        this.#countSessions();
+        this.#steering.poke();
+      },
+      onAgentMessage: (session, message) => {
+        const { isNews, revisions } = this.#fleet.report(session, message);
+        if (!isNews) return;
+        for (const revision of revisions) this.#stale.add(revision);
+        this.#steering.poke();
+      },
+      onRouterMessage: (session, message) => {
+        if (message.type === 'acknowledge') this.#fleet.acknowledge(session, message);
+        else if (!this.#fleet.demand(session, message)) return;
+        this.#steering.poke();
+      },
+    };
+  }
+
+  #countSessions(): void {
+    const { agents, routers } = this.#fleet;
+    const connected = [...agents.values()].filter(({ session }) => session !== undefined).length;
+    this.#options.metrics.set('linkSessions', { role: 'agent' }, connected);
+    this.#options.metrics.set('linkSessions', { role: 'router' }, routers.size);
+  }
+
+  /** Looked at once the planner has seen the report, too. */
+  #lookAtStale(): void {
+    const { cluster } = this.#options;
+    for (const revision of this.#stale) {
+      this.#queue.add('ModelRevision', revision);
+      const model = cluster.get(kinds.ModelRevision, revision)?.spec.modelName;
+      if (model !== undefined) this.#queue.add('Model', model);
+    }
+    this.#stale.clear();
+  }
+
+  #onObject(kind: string, name: string): void {
+    this.#steering.poke();
+    switch (kind) {
+      case 'Pool':
+        this.#queue.add('Pool', name);
+        for (const model of this.#options.cluster.list(kinds.Model)) this.#queue.add('Model', model.metadata.name);
+        return;
+      case 'Model':
+        this.#onModel(name);
+        return;
+      case 'ModelRevision':
+        this.#onRevision(name);
+        return;
+      case 'Pod':
+        this.#onPod(name);
+        return;
+      default:
+    }
+  }
+
+  /** A name that becomes free or taken concerns the other Models that want it. */
+  #onModel(name: string): void {
+    const { cluster } = this.#options;
+    const servedName = cluster.get(kinds.Model, name)?.spec.servedName ?? this.#servedNames.get(name);
+    this.#queue.add('Model', name);
+    if (servedName === undefined) return;
+    if (cluster.get(kinds.Model, name) === undefined) this.#servedNames.delete(name);
+    else this.#servedNames.set(name, servedName);
+    for (const other of this.#servedNames) if (other[1] === servedName) this.#queue.add('Model', other[0]);
+  }
+
+  #onRevision(name: string): void {
+    const revision = this.#options.cluster.get(kinds.ModelRevision, name);
+    const model = revision?.spec.modelName ?? this.#modelOfRevision.get(name);
+    if (revision === undefined) this.#modelOfRevision.delete(name);
+    else this.#modelOfRevision.set(name, revision.spec.modelName);
+    if (model !== undefined) this.#queue.add('Model', model);
+  }
+
+  #onPod(name: string): void {
+    const { cluster } = this.#options;
+    const pod = cluster.get(kinds.Pod, name);
+    const known = this.#slots.get(name);
+    const { uid } = pod?.metadata ?? {};
+    if (known !== undefined && known.uid !== uid) this.#forgetSlot(known.uid);
+    const poolUid = pod === undefined ? undefined : poolUidOf(pod);
+    const pool = cluster.list(kinds.Pool).find(({ metadata }) => metadata.uid === poolUid)?.metadata.name;
+    if (pod === undefined) this.#slots.delete(name);
+    else if (pool !== undefined && uid !== undefined) this.#slots.set(name, { pool, uid });
+    if (pool !== undefined) this.#queue.add('Slot', name);
+    const owner = pool ?? known?.pool;
+    if (owner !== undefined) this.#queue.add('Pool', owner);
+  }
+
+  #forgetSlot(podUid: string): void {
+    this.#fleet.forgetAgent(podUid);
+    this.#slotKeys.delete(podUid);
+  }
+
+  /** Level-driven: whatever was missed is seen here. */
+  #lookAtAll(): void {
+    const { cluster } = this.#options;
+    if (!cluster.isSynced()) return;
+    for (const kind of ['Pool', 'Model', 'ModelRevision'] as const) {
+      for (const { metadata } of cluster.list<ClusterObject>(kinds[kind])) this.#queue.add(kind, metadata.name);
+    }
+    for (const { metadata, spec } of cluster.list(kinds.Model)) this.#servedNames.set(metadata.name, spec.servedName);
+    for (const { metadata } of cluster.list(kinds.Pod)) this.#onPod(metadata.name);
+    const revisions = new Set(cluster.list(kinds.ModelRevision).map(({ metadata }) => metadata.name));
+    this.#fleet.forgetRevisionsExcept(revisions);
+    this.#trials.forgetExcept(revisions);
+    this.#steering.poke();
+  }
+
+  #reconcile({ kind, name }: WorkKey<Kind>, signal: AbortSignal): Promise<Outcome> {
+    const options = this.#options;
+    const [fleet, steering] = [this.#fleet, this.#steering];
+    switch (kind) {
+      case 'Pool':
+        return reconcilePool(
+          name,
+          { options, fleet, steering, template: () => this.#template(), made: this.#made },
+          signal,
+        );
+      case 'Model': {
+        const [pins, trials] = [this.#pins, this.#trials];
+        const startPin = (model: string) => this.#queue.add('Pin', model);
+        return reconcileModel(name, { options, fleet, pins, trials, steering, startPin }, signal);
+      }
+      case 'Pin':
+        return this.#pins.reconcile(name, signal);
+      case 'ModelRevision':
+        return reconcileRevision(name, { options, steering }, signal);
+      case 'Slot':
+        return reconcileSlot(name, { options, steering }, signal);
+    }
+  }
+
+  #onOutcome({ kind, name }: WorkKey<Kind>, outcome: Outcome): void {
+    const { metrics, log } = this.#options;
+    metrics.count('reconciles', { kind, outcome: outcome.type });
+    if (outcome.type === 'failed') {
+      log.warn({ kind, name, error: outcome.sentence }, 'an object could not be brought up to date and is tried again');
+    }
+  }
+
+  #template(): SlotTemplate {
+    const { slotServiceAccount, release } = this.#options;
+    assert(this.#linkUrl !== undefined, 'objects are looked at after the hub listens');
+    return { linkUrl: this.#linkUrl, serviceAccount: slotServiceAccount, release };
+  }
+
+  #slotKey(podUid: string): string {
+    const kept = this.#slotKeys.get(podUid);
+    if (kept !== undefined) return kept;
+    assert(this.#seed !== undefined, 'slots are told something after the seed is there');
+    const key = deriveSlotKey(this.#seed, podUid, SLOT_KEY_VERSION);
+    this.#slotKeys.set(podUid, key);
+    return key;
+  }
+
+  #missing(): string | undefined {
+    if (this.#linkUrl === undefined) return 'The link does not listen yet.';
+    return this.#options.cluster.isSynced() ? undefined : 'The objects have not been read yet.';
+  }
+}

@@ -1,0 +1,65 @@
+// From the world to what placement is asked: a scaling decision for each model, and a claim for each revision in use.
+// Pure but for the trials of candidates, which remember failures.
+import type { Claim, PoolView } from '../core/plan/placement.ts';
+import { planScale, type ScaleDecision } from '../core/plan/scale.ts';
+import { ascentOf, idleMsOf, reportOf } from '../core/plan/snapshot.ts';
+import { type LiveModel, noLoad, type World } from './observe.ts';
+import type { Trials } from './trials.ts';
+
+export function decideScale(world: World, live: LiveModel): ScaleDecision | undefined {
+  if (live.stable === undefined) return undefined;
+  const revision = live.stable.metadata.name;
+  const { scaling, serving } = live.model.spec;
+  return planScale({
+    model: live.name,
+    minAwake: scaling.minAwake,
+    maxAwake: scaling.maxAwake,
+    sleepAfterMs: scaling.sleepAfterSeconds * 1000,
+    concurrency: serving.concurrency,
+    load: world.loads.get(live.name) ?? noLoad,
+    isLoadKnown: world.isLoadKnown,
+    instances: (world.awakeSlotsOf.get(revision) ?? []).map((slot) => {
+      const report = reportOf(slot, revision);
+      const idleMs = report === undefined ? 0 : idleMsOf(report);
+      return { ascent: ascentOf(report), inFlight: report?.inFlight ?? 0, idleMs };
+    }),
+  });
+}
+
+export function listClaims(world: World, decisions: ReadonlyMap<string, ScaleDecision>, trials: Trials): Claim[] {
+  return world.models.flatMap((live) => {
+    const { spec } = live.model;
+    const load = world.loads.get(live.name) ?? noLoad;
+    const frame = { model: live.name, pools: spec.pools, canSleep: spec.serving.sleep !== 'Never' };
+    const claims: Claim[] = [];
+    if (live.stable !== undefined) {
+      claims.push({
+        ...frame,
+        revision: live.stable.metadata.name,
+        desired: decisions.get(live.name)?.desired ?? 0,
+        min: spec.scaling.minAwake,
+        isBusy: load.queued + load.inFlight > 0,
+        waitedMs: load.oldestQueuedMs,
+      });
+    }
+    if (live.candidate !== undefined)
+      claims.push({ ...frame, ...claimOfCandidate(world, live.candidate.metadata.name, trials) });
+    return claims;
+  });
+}
+
+/** One instance of a candidate has to prove itself. */
+function claimOfCandidate(world: World, revision: string, trials: Trials) {
+  const reports = (world.slotsOf.get(revision) ?? []).flatMap((slot) => reportOf(slot, revision) ?? []);
+  const { isOn, waitedMs } = trials.observe(revision, reports, world.nowMs);
+  return { revision, desired: isOn ? 1 : 0, min: 0, isBusy: false, waitedMs };
+}
+
+export function listPools(world: World): PoolView[] {
+  return [...world.pools.values()].map(({ metadata, spec }) => {
+    const { existing, coming } = world.slotCounts.get(metadata.name) ?? { existing: 0, coming: 0 };
+    const isGoing = metadata.deletionTimestamp !== undefined;
+    const room = isGoing ? 0 : coming + Math.max(0, spec.slots.max - existing);
+    return { name: metadata.name, sleepersPerSlotMax: spec.sleepersPerSlotMax, room };
+  });
+}

@@ -1,0 +1,222 @@
+// What agents and routers say: their sessions, the last report of each slot, the demand of each router, and what each was
+// told. Remembers and counts; never decides. Everything here is lost with the process and comes back with their hellos.
+import type { Acknowledge, AgentReport, Demand, InstanceReport } from '../api/link.ts';
+import { adoptInstances } from '../core/plan/adopt.ts';
+import { type ClimbTimes, learnClimb } from '../core/plan/climb.ts';
+import type { Assignment, ModelLoad } from '../core/plan/snapshot.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { AgentSession, RouterSession } from '../ports/link.ts';
+import { DEMAND_FRESH_MS } from './bounds.ts';
+
+export interface AgentRecord {
+  readonly podUid: string;
+  /** Undefined while it is away. */
+  session: AgentSession | undefined;
+  lostAtMs: number;
+  dataPort: number;
+  /** The last one; while a new session has not reported, that of the session before. */
+  report: AgentReport | undefined;
+  reportedAtMs: number;
+  /** This session has reported: now it can be told something. */
+  hasReported: boolean;
+  /** What it came with was taken over. */
+  isAdopted: boolean;
+  /** Climbs in a row that failed, by revision. */
+  readonly failures: Map<string, number>;
+  assigned: readonly Assignment[];
+  /** The last target, as text, and the session that it went to. */
+  told: { readonly session: string; readonly content: string } | undefined;
+  /** When nothing was wanted awake in it any more; undefined while something is. */
+  unusedSinceMs: number | undefined;
+  leavingSinceMs: number | undefined;
+  /** The session that was told that routers have let go. */
+  withdrawnTo: string | undefined;
+}
+
+export interface RouterRecord {
+  readonly session: RouterSession;
+  demand: Demand | undefined;
+  demandAtMs: number;
+  /** Section versions that were sent and that it routes by. */
+  readonly sent: Map<SectionName, { readonly version: number; readonly content: string }>;
+  acknowledged: Acknowledge['versions'] | undefined;
+}
+
+export type SectionName = 'policy' | 'endpoints' | 'keys';
+
+/** What of a report is worth a new look: nothing, when only ages moved. */
+export interface ReportNews {
+  readonly isNews: boolean;
+  readonly revisions: ReadonlySet<string>;
+}
+
+export interface Fleet {
+  readonly agents: ReadonlyMap<string, AgentRecord>;
+  /** By router name. */
+  readonly routers: ReadonlyMap<string, RouterRecord>;
+  /** True once any router said hello. */
+  hasMetRouter(): boolean;
+  openAgent(session: AgentSession): void;
+  openRouter(session: RouterSession): void;
+  closeAgent(session: AgentSession): void;
+  closeRouter(session: RouterSession): void;
+  report(session: AgentSession, report: AgentReport): ReportNews;
+  /** Returns whether it changes anything. */
+  demand(session: RouterSession, demand: Demand): boolean;
+  acknowledge(session: RouterSession, message: Acknowledge): void;
+  /** A slot whose Pod is gone. */
+  forgetAgent(podUid: string): void;
+  /** Measured climbs of a revision. */
+  climbTimes(revision: string): ClimbTimes;
+  forgetRevisionsExcept(revisions: ReadonlySet<string>): void;
+}
+
+export function createFleet(clock: Clock): Fleet {
+  const agents = new Map<string, AgentRecord>();
+  const routers = new Map<string, RouterRecord>();
+  const times = new Map<string, ClimbTimes>();
+  let hasMetRouter = false;
+  return {
+    agents,
+    routers,
+    hasMetRouter: () => hasMetRouter,
+    openAgent(session) {
+      const { podUid, dataPort } = session.hello;
+      const record = agents.get(podUid) ?? createAgentRecord(podUid);
+      agents.set(podUid, Object.assign(record, { session, dataPort, hasReported: false, told: undefined }));
+    },
+    openRouter(session) {
+      hasMetRouter = true;
+      const { name } = session.hello;
+      routers.set(name, { session, demand: undefined, demandAtMs: 0, sent: new Map(), acknowledged: undefined });
+    },
+    closeAgent(session) {
+      const record = agents.get(session.hello.podUid);
+      if (record?.session !== session) return;
+      record.session = undefined;
+      record.lostAtMs = clock.nowMs();
+    },
+    closeRouter(session) {
+      if (routers.get(session.hello.name)?.session === session) routers.delete(session.hello.name);
+    },
+    report(session, report) {
+      const record = agents.get(session.hello.podUid);
+      if (record?.session !== session) return { isNews: false, revisions: new Set() };
+      return takeReport(record, report, { times, nowMs: clock.nowMs() });
+    },
+    demand(session, demand) {
+      const record = routers.get(session.hello.name);
+      if (record?.session !== session) return false;
+      const isNews = record.demand === undefined || demandText(record.demand) !== demandText(demand);
+      record.demand = demand;
+      record.demandAtMs = clock.nowMs();
+      return isNews;
+    },
+    acknowledge(session, message) {
+      const record = routers.get(session.hello.name);
+      if (record?.session === session) record.acknowledged = message.versions;
+    },
+    forgetAgent: (podUid) => void agents.delete(podUid),
+    climbTimes: (revision) => times.get(revision) ?? {},
+    forgetRevisionsExcept(revisions) {
+      for (const revision of times.keys()) if (!revisions.has(revision)) times.delete(revision);
+    },
+  };
+}
+
+function createAgentRecord(podUid: string): AgentRecord {
+  return {
+    podUid,
+    session: undefined,
+    lostAtMs: 0,
+    dataPort: 0,
+    report: undefined,
+    reportedAtMs: 0,
+    hasReported: false,
+    isAdopted: false,
+    failures: new Map(),
+    assigned: [],
+    told: undefined,
+    unusedSinceMs: undefined,
+    leavingSinceMs: undefined,
+    withdrawnTo: undefined,
+  };
+}
+
+function takeReport(
+  record: AgentRecord,
+  report: AgentReport,
+  { times, nowMs }: { times: Map<string, ClimbTimes>; nowMs: number },
+): ReportNews {
+  const before = new Map((record.report?.instances ?? []).map((instance) => [instance.revision, instance]));
+  const news = new Set<string>();
+  for (const instance of report.instances) {
+    const last = before.get(instance.revision);
+    before.delete(instance.revision);
+    if (last === undefined || reportText(last) !== reportText(instance)) news.add(instance.revision);
+    noteClimb(record, last, instance, times);
+  }
+  for (const gone of before.keys()) {
+    news.add(gone);
+    record.failures.delete(gone);
+  }
+  const isNews = news.size > 0 || !record.hasReported || record.report?.terminating !== report.terminating;
+  Object.assign(record, { report, reportedAtMs: nowMs, hasReported: true } satisfies Partial<AgentRecord>);
+  // A controller that never told it anything keeps what it finds.
+  if (!record.isAdopted) record.assigned = adoptInstances(report.instances);
+  record.isAdopted = true;
+  return { isNews, revisions: news };
+}
+
+function noteClimb(
+  record: AgentRecord,
+  last: InstanceReport | undefined,
+  now: InstanceReport,
+  times: Map<string, ClimbTimes>,
+): void {
+  const { revision, rung } = now;
+  if (rung === 'Failed' && last?.rung !== 'Failed') {
+    record.failures.set(revision, (record.failures.get(revision) ?? 0) + 1);
+  }
+  if (rung !== 'Awake' || !now.probed || last?.rung === 'Awake') return;
+  record.failures.delete(revision);
+  if (now.climb !== undefined) times.set(revision, learnClimb(times.get(revision) ?? {}, now.climb));
+}
+
+/** What of a report can change a plan; ages move by themselves. */
+function reportText(instance: InstanceReport): string {
+  const { id, rung, probed, inFlight, failure, engineBuild, probeSample } = instance;
+  return JSON.stringify([id, rung, probed, inFlight > 0, failure?.reason, failure?.message, engineBuild, probeSample]);
+}
+
+function demandText(demand: Demand): string {
+  return JSON.stringify(
+    demand.models.map(({ model, queued, inFlight, wakeLeaseMs }) => [model, queued, inFlight, wakeLeaseMs > 0]),
+  );
+}
+
+/** The demand of all routers by model. */
+export function sumLoads(routers: Iterable<RouterRecord>, nowMs: number): ReadonlyMap<string, ModelLoad> {
+  const loads = new Map<string, ModelLoad>();
+  for (const { demand, demandAtMs } of routers) {
+    const ageMs = nowMs - demandAtMs;
+    for (const row of demand?.models ?? []) {
+      const sum = loads.get(row.model) ?? { queued: 0, inFlight: 0, oldestQueuedMs: 0, wakeLeaseMs: 0 };
+      loads.set(row.model, {
+        queued: sum.queued + row.queued,
+        inFlight: sum.inFlight + row.inFlight,
+        oldestQueuedMs: Math.max(sum.oldestQueuedMs, row.queued > 0 ? row.oldestQueuedMs + ageMs : 0),
+        wakeLeaseMs: Math.max(sum.wakeLeaseMs, row.wakeLeaseMs - ageMs),
+      });
+    }
+  }
+  return loads;
+}
+
+/** Whether every router said lately how much there is to do, and there is one. */
+export function isLoadKnown(routers: ReadonlyMap<string, RouterRecord>, nowMs: number): boolean {
+  if (routers.size === 0) return false;
+  return [...routers.values()].every(
+    ({ demand, demandAtMs }) => demand !== undefined && nowMs - demandAtMs <= DEMAND_FRESH_MS,
+  );
+}

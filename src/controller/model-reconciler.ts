@@ -1,0 +1,148 @@
+// Reconciles one Model: its finalizer, its pin, which revision answers, its status, its old revisions. One status writer.
+// Never moves an instance: the planning loop reads the status that is written here.
+import { kinds } from '../api/kinds.ts';
+import type { Model, ModelStatus } from '../api/model.ts';
+import type { ModelRevision } from '../api/model-revision.ts';
+import { type LifecyclePlan, planLifecycle } from '../core/plan/lifecycle.ts';
+import { ascentOf } from '../core/plan/snapshot.ts';
+import { OLD_REVISIONS_MAX } from './bounds.ts';
+import type { Fleet } from './fleet.ts';
+import { renderModelStatus } from './model-status.ts';
+import { reportsOf } from './model-view.ts';
+import type { ControllerOptions } from './options.ts';
+import { findOwned } from './ownership.ts';
+import type { Pins } from './pins.ts';
+import { findNameOwners } from './served-names.ts';
+import { outcomeOfError, writeFinalizer, writeStatus } from './status.ts';
+import type { Steering } from './steering.ts';
+import type { Trials } from './trials.ts';
+import { done, type Outcome } from './work-queue.ts';
+
+export const MODEL_FINALIZER = 'stoker.dev/instances';
+
+export interface ModelContext {
+  readonly options: ControllerOptions;
+  readonly fleet: Fleet;
+  readonly pins: Pins;
+  readonly trials: Trials;
+  readonly steering: Steering;
+  /** Have the version resolved. */
+  startPin(model: string): void;
+}
+
+export async function reconcileModel(name: string, context: ModelContext, signal: AbortSignal): Promise<Outcome> {
+  const { cluster } = context.options;
+  const model = cluster.get(kinds.Model, name);
+  if (model === undefined) return done;
+  if (model.metadata.deletionTimestamp !== undefined) return finish(model, context, signal);
+  const held = { kind: kinds.Model, object: model, finalizer: MODEL_FINALIZER, isHeld: true };
+  // The write comes back as a change, and with it the rest.
+  if (model.metadata.finalizers?.includes(MODEL_FINALIZER) !== true) return writeFinalizer(cluster, held, signal);
+  const pin = context.pins.stateOf(model);
+  if (pin.type === 'resolving') context.startPin(name);
+  const plan = planLifecycle({
+    ...stateOf(model, context),
+    pinned: pin.type === 'pinned' ? pin.revision : undefined,
+    isPinRefused: pin.type === 'refused',
+    isProven: (revision) => isProven(revision, context),
+  });
+  const status = renderModelStatus({ ...observeFacts(model, plan, context), pin, state: plan.state });
+  const written = await writeStatus(cluster, { kind: kinds.Model, object: model, status }, signal);
+  if (written.type !== 'done') return written;
+  announce(model, { plan, status }, context);
+  return removeOldRevisions(model, plan, { context, signal });
+}
+
+/** Revisions that the status names and that still exist. */
+function stateOf(model: Model, { options }: ModelContext): { stable?: string; candidate?: string } {
+  const { stableRevision: stable, candidateRevision: candidate } = model.status ?? {};
+  const exists = (name: string | undefined) =>
+    name !== undefined && options.cluster.get(kinds.ModelRevision, name) !== undefined;
+  return {
+    ...(stable !== undefined && exists(stable) ? { stable } : {}),
+    ...(candidate !== undefined && exists(candidate) ? { candidate } : {}),
+  };
+}
+
+function isProven(revision: string, { steering }: ModelContext): boolean {
+  const world = steering.world();
+  return world !== undefined && reportsOf(world, revision).some((report) => ascentOf(report) === 'Up');
+}
+
+function observeFacts(model: Model, plan: LifecyclePlan, context: ModelContext) {
+  const { cluster, clock } = context.options;
+  const owner = findNameOwners(cluster.list(kinds.Model)).get(model.spec.servedName)?.metadata.name;
+  const { candidate } = plan.state;
+  return {
+    model,
+    nameOwner: owner === model.metadata.name ? undefined : owner,
+    missingPools: model.spec.pools.filter((pool) => cluster.get(kinds.Pool, pool) === undefined),
+    view: context.steering.viewOf(model.metadata.name),
+    trialFailure: candidate === undefined ? undefined : context.trials.failureOf(candidate),
+    wallMs: clock.wallMs(),
+  };
+}
+
+/** Events say what changed; conditions say what is. */
+function announce(
+  model: Model,
+  { plan, status }: { readonly plan: LifecyclePlan; readonly status: ModelStatus },
+  { options }: ModelContext,
+): void {
+  const { cluster, log } = options;
+  const event = (type: 'Normal' | 'Warning', reason: string, message: string) => {
+    cluster.recordEvent({ regarding: model, type, reason, message });
+    log.info({ model: model.metadata.name, reason }, message);
+  };
+  const before = new Map(model.status?.conditions?.map((condition) => [condition.type, condition]));
+  if (plan.onTrial !== undefined) event('Normal', 'CandidateFound', `${plan.onTrial} is being tried.`);
+  if (plan.promoted !== undefined && model.status?.stableRevision !== plan.promoted)
+    event('Normal', 'Promoted', `${plan.promoted} answers from now on.`);
+  for (const { type, status: verdict, reason, message } of status.conditions ?? []) {
+    const isNews = before.get(type)?.reason !== reason;
+    const isBad = type === 'NameTaken' ? verdict === 'True' : verdict === 'False';
+    if (isNews && isBad && reason !== 'NotPinned' && reason !== 'CandidateStarting') event('Warning', reason, message);
+  }
+}
+
+/** The newest few are kept for people to look at; what answers or is on trial always stays. */
+async function removeOldRevisions(
+  model: Model,
+  plan: LifecyclePlan,
+  { context, signal }: { readonly context: ModelContext; readonly signal: AbortSignal },
+): Promise<Outcome> {
+  const { cluster } = context.options;
+  const used = new Set([plan.state.stable, plan.state.candidate]);
+  const old = findOwned(cluster.list(kinds.ModelRevision), model)
+    .filter(({ metadata }) => !used.has(metadata.name) && metadata.deletionTimestamp === undefined)
+    .sort((a, b) => createdText(b).localeCompare(createdText(a)));
+  for (const { metadata } of old.slice(OLD_REVISIONS_MAX)) {
+    const removed = await cluster.remove(kinds.ModelRevision, metadata.name, {
+      ...(metadata.uid === undefined ? {} : { uid: metadata.uid }),
+      signal,
+    });
+    if (!removed.ok) return outcomeOfError(removed.error);
+  }
+  return done;
+}
+
+function createdText({ metadata }: ModelRevision): string {
+  return `${metadata.creationTimestamp ?? ''} ${metadata.name}`;
+}
+
+/** Its claims are gone from the plan; when no connected slot holds anything of it, the object may go, and its revisions with it. */
+async function finish(model: Model, context: ModelContext, signal: AbortSignal): Promise<Outcome> {
+  const { cluster } = context.options;
+  const { name, uid = '' } = model.metadata;
+  if (!context.steering.isComplete() || isHeldSomewhere(name, context.fleet)) return { type: 'again', afterMs: 500 };
+  context.pins.forget(uid);
+  const freed = { kind: kinds.Model, object: model, finalizer: MODEL_FINALIZER, isHeld: false };
+  return writeFinalizer(cluster, freed, signal);
+}
+
+function isHeldSomewhere(model: string, fleet: Fleet): boolean {
+  return [...fleet.agents.values()].some(
+    ({ session, report }) =>
+      session !== undefined && report?.instances.some((instance) => instance.model === model) === true,
+  );
+}

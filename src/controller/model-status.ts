@@ -1,0 +1,110 @@
+// The status of a Model: which revision answers, how warm it is, and conditions with a sentence for people. Pure.
+// Sentences say what is wrong and what to do; they name no running figures, so that a status changes only with its reason.
+import { type Condition, setCondition } from '../api/group.ts';
+import type { Model, ModelStatus } from '../api/model.ts';
+import type { LifecycleState } from '../core/plan/lifecycle.ts';
+import type { ModelView } from './model-view.ts';
+import type { PinState } from './pins.ts';
+import { AWAKE_LABEL } from './slot-pod.ts';
+import type { TrialFailure } from './trials.ts';
+
+export interface ModelFacts {
+  readonly model: Model;
+  readonly pin: PinState;
+  readonly state: LifecycleState;
+  /** The Model that has the served name, when it is another one. */
+  readonly nameOwner: string | undefined;
+  /** Pools of the spec that do not exist. All of them: it can run nowhere. */
+  readonly missingPools: readonly string[];
+  readonly view: ModelView | undefined;
+  readonly trialFailure: TrialFailure | undefined;
+  readonly wallMs: number;
+}
+
+type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
+
+const MESSAGE_CHARS_MAX = 1024;
+const DECISION_CHARS_MAX = 512;
+
+export function renderModelStatus(facts: ModelFacts): ModelStatus {
+  const { model, state, view, wallMs } = facts;
+  const { generation = 0, name } = model.metadata;
+  const verdicts = [judgePinned(facts), judgeName(facts), judgeUpdated(facts), judgeReady(facts)];
+  const conditions = verdicts.reduce<Condition[]>(
+    (all, { message, ...verdict }) =>
+      setCondition(
+        all,
+        { ...verdict, message: message.slice(0, MESSAGE_CHARS_MAX), observedGeneration: generation },
+        wallMs,
+      ),
+    model.status?.conditions ?? [],
+  );
+  return {
+    observedGeneration: generation,
+    ...(state.stable === undefined ? {} : { stableRevision: state.stable }),
+    ...(state.candidate === undefined ? {} : { candidateRevision: state.candidate }),
+    rung: view?.rung ?? (state.stable === undefined ? 'Absent' : 'Staged'),
+    awake: view?.awake ?? 0,
+    asleep: view?.asleep ?? 0,
+    selector: `${AWAKE_LABEL}=${name}`,
+    ...(view?.scaleDecision === undefined ? {} : { scaleDecision: view.scaleDecision.slice(0, DECISION_CHARS_MAX) }),
+    conditions,
+  };
+}
+
+function verdict(type: string, status: Condition['status'], reason: string, message: string): Verdict {
+  return { type, status, reason, message };
+}
+
+function judgePinned({ pin }: ModelFacts): Verdict {
+  switch (pin.type) {
+    case 'pinned':
+      return verdict('Pinned', 'True', 'Pinned', `The version is pinned as ${pin.revision}.`);
+    case 'refused':
+      return verdict('Pinned', 'False', pin.reason, pin.message);
+    case 'resolving':
+      return verdict('Pinned', 'Unknown', 'Resolving', 'The weights are being read.');
+  }
+}
+
+function judgeName({ nameOwner, model }: ModelFacts): Verdict {
+  const { servedName } = model.spec;
+  if (nameOwner === undefined) return verdict('NameTaken', 'False', 'NameFree', `It answers to ${servedName}.`);
+  const message = `The Model ${nameOwner} is older and answers to ${servedName}. Make this one again with another servedName.`;
+  return verdict('NameTaken', 'True', 'NameTaken', message);
+}
+
+function judgeUpdated({ pin, state, trialFailure }: ModelFacts): Verdict {
+  const { stable, candidate } = state;
+  if (candidate !== undefined && trialFailure !== undefined) {
+    const message = `${candidate} failed, so ${stable ?? 'nothing'} goes on answering: ${trialFailure.message} It is tried again after a while; change spec.version to mend it.`;
+    return verdict('Updated', 'False', 'CandidateFailed', message);
+  }
+  if (candidate !== undefined) {
+    return verdict(
+      'Updated',
+      'False',
+      'CandidateStarting',
+      `${candidate} takes over from ${stable ?? 'nothing'} once an instance of it is probed.`,
+    );
+  }
+  if (pin.type === 'pinned' && pin.revision === stable)
+    return verdict('Updated', 'True', 'UpToDate', `${stable} answers.`);
+  if (stable === undefined) return verdict('Updated', 'False', 'NotPinned', 'No version is pinned yet.');
+  return verdict('Updated', 'False', 'NotPinned', `The new version is not pinned. ${stable} goes on answering.`);
+}
+
+function judgeReady(facts: ModelFacts): Verdict {
+  const { pin, state, nameOwner, missingPools, model, view } = facts;
+  const no = (reason: string, message: string) => verdict('Ready', 'False', reason, message);
+  if (nameOwner !== undefined) return no('NameTaken', `The Model ${nameOwner} answers to ${model.spec.servedName}.`);
+  if (state.stable === undefined) {
+    return pin.type === 'refused' ? no(pin.reason, pin.message) : no('NotPinned', 'No version is pinned yet.');
+  }
+  if (missingPools.length === model.spec.pools.length) {
+    return no('NoPool', `There is no Pool ${missingPools.join(' and no Pool ')}. Make one, or change spec.pools.`);
+  }
+  if (view?.failure !== undefined && view.awake === 0) return no(view.failure.reason, view.failure.message);
+  if ((view?.awake ?? 0) > 0) return verdict('Ready', 'True', 'Awake', 'Requests are served at once.');
+  return verdict('Ready', 'True', 'Cold', 'Nothing is awake; the next request wakes an instance.');
+}

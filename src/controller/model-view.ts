@@ -1,0 +1,108 @@
+// What the planning loop knows of each model, for its status, for callers that wait and for people who ask. Pure.
+import type { ModelWarmth, PolicyModel, Rung } from '../api/link.ts';
+import { placeBounds } from '../core/plan/placement.ts';
+import { describeWarmth, findWarmest, type RoutedModel } from '../core/plan/routing.ts';
+import { ascentOf, awakeIn, type InstanceView, type SlotView } from '../core/plan/snapshot.ts';
+import { SLOT_START_MS, YIELD_MS } from './bounds.ts';
+import type { Fleet } from './fleet.ts';
+import type { LiveModel, World } from './observe.ts';
+
+/** Of one model: what its status says. */
+export interface ModelView {
+  readonly rung: Rung;
+  readonly awake: number;
+  readonly asleep: number;
+  /** The failure of its stable revision, while nothing of it is up. */
+  readonly failure: { readonly reason: string; readonly message: string } | undefined;
+  readonly scaleDecision: string | undefined;
+}
+
+/** Time until a slot of a pool could take one more instance, in milliseconds. */
+export function estimateWaits(world: World, room: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
+  const waits = new Map<string, number>();
+  for (const [pool, left] of room) waits.set(pool, left > 0 ? SLOT_START_MS : Number.POSITIVE_INFINITY);
+  for (const slot of world.slots) {
+    if (!slot.isUsable) continue;
+    waits.set(slot.pool, Math.min(waits.get(slot.pool) ?? Number.POSITIVE_INFINITY, slotWaitMs(slot)));
+  }
+  return waits;
+}
+
+function slotWaitMs(slot: SlotView): number {
+  const occupant = awakeIn(slot);
+  if (occupant === undefined) return 0;
+  const report = slot.instances.find(({ revision }) => revision === occupant.revision);
+  if (report === undefined || ascentOf(report) !== 'Up') return placeBounds.residencyMs + YIELD_MS;
+  const isIdle = report.inFlight === 0;
+  const stayMs = isIdle ? placeBounds.settleMs : placeBounds.residencyMs;
+  return Math.max(0, stayMs - report.rungAgeMs) + YIELD_MS;
+}
+
+/** When no slot will ever do, people are told this much. */
+const NO_SLOT_MS = 60_000;
+
+export function routeModel(
+  live: LiveModel,
+  {
+    world,
+    fleet,
+    waits,
+  }: { readonly world: World; readonly fleet: Fleet; readonly waits: ReadonlyMap<string, number> },
+): RoutedModel {
+  const { spec, status } = live.model;
+  const stable = live.stable?.metadata.name;
+  const isPlaced = stable !== undefined && (world.awakeSlotsOf.get(stable)?.length ?? 0) > 0;
+  const waitMs = Math.min(...spec.pools.map((pool) => waits.get(pool) ?? NO_SLOT_MS), NO_SLOT_MS);
+  const pinned = status?.conditions?.find(({ type }) => type === 'Pinned');
+  const isUnpinned = stable === undefined && pinned?.status === 'False';
+  return {
+    model: live.name,
+    stable,
+    concurrency: spec.serving.concurrency,
+    weightsBytes: live.stable?.spec.weights.sizeBytes ?? 0,
+    times: stable === undefined ? {} : fleet.climbTimes(stable),
+    failure: isUnpinned ? { reason: pinned.reason, message: pinned.message } : undefined,
+    waitMs: isPlaced ? 0 : waitMs,
+  };
+}
+
+export function describeModel(routed: RoutedModel, world: World): ModelWarmth {
+  return describeWarmth(routed, world.slotsOf.get(routed.stable ?? '') ?? []);
+}
+
+export function renderPolicy({ model, stable, name }: LiveModel): PolicyModel {
+  const { servedName, serving } = model.spec;
+  return {
+    model: name,
+    servedName,
+    createdSeconds: Math.max(0, Math.floor(Date.parse(model.metadata.creationTimestamp ?? '') / 1000) || 0),
+    ...(stable === undefined ? {} : { stable: { revision: stable.metadata.name, digest: stable.spec.digest } }),
+    contextLength: stable?.spec.contextLength ?? 0,
+    concurrency: serving.concurrency,
+  };
+}
+
+export function viewModel(live: LiveModel, warmth: ModelWarmth, world: World, sentence: string | undefined): ModelView {
+  const revisions = [live.stable, live.candidate].flatMap((revision) => revision?.metadata.name ?? []);
+  const reports = revisions.flatMap((revision) => reportsOf(world, revision));
+  const best =
+    live.stable === undefined
+      ? undefined
+      : findWarmest(live.stable.metadata.name, world.slotsOf.get(live.stable.metadata.name) ?? []);
+  const isDown = best?.rung === 'Failed' || best?.rung === 'Staged';
+  const failure = isDown ? best.failure : undefined;
+  return {
+    rung: warmth.rung,
+    awake: reports.filter((report) => ascentOf(report) === 'Up').length,
+    asleep: reports.filter((report) => report.rung === 'Asleep').length,
+    failure: failure === undefined ? undefined : { reason: failure.reason, message: failure.message },
+    scaleDecision: sentence,
+  };
+}
+
+/** Instances of a revision in all slots. */
+export function reportsOf(world: World, revision: string): InstanceView[] {
+  return (world.slotsOf.get(revision) ?? []).flatMap((slot) =>
+    slot.instances.filter((instance) => instance.revision === revision),
+  );
+}

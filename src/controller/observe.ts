@@ -1,0 +1,162 @@
+// One reading of the world for the planners: objects from the cache, reports of agents, demand of routers, one clock reading.
+// Immutable, with every age brought up to now. Decides nothing and asks nobody.
+import { kinds, type Pod } from '../api/kinds.ts';
+import type { InstanceReport } from '../api/link.ts';
+import type { Model } from '../api/model.ts';
+import type { ModelRevision } from '../api/model-revision.ts';
+import type { Pool } from '../api/pool.ts';
+import type { RoutedSlot } from '../core/plan/routing.ts';
+import { awakeIn, type InstanceView, type ModelLoad } from '../core/plan/snapshot.ts';
+import type { Cluster } from '../ports/cluster.ts';
+import { AGENT_LOST_MS_MAX, SLOT_PATIENCE_MS } from './bounds.ts';
+import { type AgentRecord, type Fleet, isLoadKnown, sumLoads } from './fleet.ts';
+import { findNameOwners } from './served-names.ts';
+import { dataAddressOf, hasEnded, isLeaving, isReady, poolUidOf } from './slot-pod.ts';
+
+export interface LiveModel {
+  readonly name: string;
+  readonly model: Model;
+  readonly stable: ModelRevision | undefined;
+  readonly candidate: ModelRevision | undefined;
+}
+
+export interface World {
+  readonly nowMs: number;
+  /** Models that have their name and are not being deleted. */
+  readonly models: readonly LiveModel[];
+  readonly revisions: ReadonlyMap<string, ModelRevision>;
+  readonly pools: ReadonlyMap<string, Pool>;
+  readonly slots: readonly RoutedSlot[];
+  /** Slots that report an instance of the revision. */
+  readonly slotsOf: ReadonlyMap<string, readonly RoutedSlot[]>;
+  /** Slots in which the revision is wanted awake, leaving ones left out. */
+  readonly awakeSlotsOf: ReadonlyMap<string, readonly RoutedSlot[]>;
+  /** By pool: slots that exist, and those of them that are new and have not reported. */
+  readonly slotCounts: ReadonlyMap<string, { readonly existing: number; readonly coming: number }>;
+  readonly loads: ReadonlyMap<string, ModelLoad>;
+  readonly isLoadKnown: boolean;
+  /** Every Ready slot and a router have been heard. */
+  readonly isEverySlotKnown: boolean;
+}
+
+export const noLoad: ModelLoad = { queued: 0, inFlight: 0, oldestQueuedMs: 0, wakeLeaseMs: 0 };
+
+export interface ObservedAt {
+  readonly nowMs: number;
+  readonly wallMs: number;
+  /** When this controller started, by the wall. */
+  readonly startedWallMs: number;
+}
+
+export function observeWorld(cluster: Cluster, fleet: Fleet, time: ObservedAt): World {
+  const { nowMs } = time;
+  const pools = new Map(cluster.list(kinds.Pool).map((pool) => [pool.metadata.name, pool]));
+  const poolNames = new Map([...pools.values()].map((pool) => [pool.metadata.uid, pool.metadata.name]));
+  const goingPools = new Set([...pools.values()].flatMap((pool) => (isGoing(pool) ? [pool.metadata.name] : [])));
+  const revisions = new Map(cluster.list(kinds.ModelRevision).map((revision) => [revision.metadata.name, revision]));
+  const slots: RoutedSlot[] = [];
+  const slotCounts = new Map<string, { existing: number; coming: number }>();
+  let isEverySlotKnown = fleet.hasMetRouter();
+  for (const pod of cluster.list(kinds.Pod)) {
+    const pool = poolNames.get(poolUidOf(pod) ?? '');
+    if (pool === undefined) continue;
+    const record = fleet.agents.get(pod.metadata.uid ?? '');
+    const counts = slotCounts.get(pool) ?? { existing: 0, coming: 0 };
+    slotCounts.set(pool, {
+      existing: counts.existing + 1,
+      coming: counts.coming + (isComing(pod, record, time) ? 1 : 0),
+    });
+    if (isReady(pod) && !isLeaving(pod) && record?.hasReported !== true) isEverySlotKnown = false;
+    const slot =
+      record === undefined ? undefined : viewSlot(pod, { pool, isGoing: goingPools.has(pool) }, record, nowMs);
+    if (slot !== undefined) slots.push(slot);
+  }
+  return {
+    nowMs,
+    models: listLiveModels(cluster, revisions),
+    revisions,
+    pools,
+    slots,
+    ...indexSlots(slots),
+    slotCounts,
+    loads: sumLoads(fleet.routers.values(), nowMs),
+    isLoadKnown: isLoadKnown(fleet.routers, nowMs),
+    isEverySlotKnown,
+  };
+}
+
+function isGoing({ metadata }: Pool): boolean {
+  return metadata.deletionTimestamp !== undefined;
+}
+
+function listLiveModels(cluster: Cluster, revisions: ReadonlyMap<string, ModelRevision>): LiveModel[] {
+  const models = cluster.list(kinds.Model);
+  const owners = findNameOwners(models);
+  return models
+    .filter((model) => owners.get(model.spec.servedName) === model)
+    .map((model) => ({
+      name: model.metadata.name,
+      model,
+      stable: revisions.get(model.status?.stableRevision ?? ''),
+      candidate: revisions.get(model.status?.candidateRevision ?? ''),
+    }));
+}
+
+/** A slot that has not been heard of is worth waiting for, but not for ever: its node may have no room. */
+function isComing(pod: Pod, record: AgentRecord | undefined, { wallMs, startedWallMs }: ObservedAt): boolean {
+  if (record?.report !== undefined || isLeaving(pod) || hasEnded(pod)) return false;
+  const createdMs = Date.parse(pod.metadata.creationTimestamp ?? '') || 0;
+  return wallMs - Math.max(createdMs, startedWallMs) <= SLOT_PATIENCE_MS;
+}
+
+/** Undefined: nothing is known of it, or it is away for too long. */
+function viewSlot(
+  pod: Pod,
+  { pool, isGoing }: { readonly pool: string; readonly isGoing: boolean },
+  record: AgentRecord,
+  nowMs: number,
+): RoutedSlot | undefined {
+  const { report, session, podUid } = record;
+  if (report === undefined) return undefined;
+  if (session === undefined && nowMs - record.lostAtMs > AGENT_LOST_MS_MAX) return undefined;
+  const leaving = isGoing || isLeaving(pod) || report.terminating;
+  const ageMs = nowMs - record.reportedAtMs;
+  return {
+    podUid,
+    name: pod.metadata.name,
+    pool,
+    isUsable: session !== undefined && record.hasReported && !leaving,
+    isLeaving: leaving,
+    instances: report.instances.map((instance) => ageInstance(instance, ageMs, record)),
+    assigned: record.assigned,
+    address: dataAddressOf(pod, record.dataPort),
+  };
+}
+
+function ageInstance(instance: InstanceReport, ageMs: number, record: AgentRecord): InstanceView {
+  const { idleMs, failure, inFlight } = instance;
+  return {
+    ...instance,
+    rungAgeMs: instance.rungAgeMs + ageMs,
+    ...(idleMs === undefined ? {} : { idleMs: inFlight > 0 ? 0 : idleMs + ageMs }),
+    ...(failure === undefined ? {} : { failure: { ...failure, retryInMs: Math.max(0, failure.retryInMs - ageMs) } }),
+    failures: record.failures.get(instance.revision) ?? 0,
+  };
+}
+
+function indexSlots(slots: readonly RoutedSlot[]): Pick<World, 'slotsOf' | 'awakeSlotsOf'> {
+  const slotsOf = new Map<string, RoutedSlot[]>();
+  const awakeSlotsOf = new Map<string, RoutedSlot[]>();
+  for (const slot of slots) {
+    for (const { revision } of slot.instances) append(slotsOf, revision, slot);
+    const awake = awakeIn(slot);
+    if (awake !== undefined && !slot.isLeaving) append(awakeSlotsOf, awake.revision, slot);
+  }
+  return { slotsOf, awakeSlotsOf };
+}
+
+function append<T>(lists: Map<string, T[]>, key: string, value: T): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
+}

@@ -1,0 +1,186 @@
+// Reconciles one Pool: makes and deletes its slots, its finalizer, its status. A serial is reserved in the status before the
+// Pod of it is made, so that no name is used twice. Never stops what runs in a slot: its agent drains when the Pod goes.
+import { type Condition, setCondition } from '../api/group.ts';
+import { kinds, type Pod } from '../api/kinds.ts';
+import { residentRungs } from '../api/link.ts';
+import type { Pool, PoolStatus } from '../api/pool.ts';
+import { type PoolSlot, planSlots } from '../core/plan/slots.ts';
+import { RESYNC_MS } from './bounds.ts';
+import type { AgentRecord, Fleet } from './fleet.ts';
+import type { ControllerOptions } from './options.ts';
+import { findOwned } from './ownership.ts';
+import { hasEnded, isLeaving, isReady, linkUrlOf, renderSlotPod, type SlotTemplate } from './slot-pod.ts';
+import { outcomeOfError, versionOf, writeFinalizer, writeStatus } from './status.ts';
+import type { Steering } from './steering.ts';
+import { done, type Outcome } from './work-queue.ts';
+
+export const POOL_FINALIZER = 'stoker.dev/slots';
+
+export interface PoolContext {
+  readonly options: ControllerOptions;
+  readonly fleet: Fleet;
+  readonly steering: Steering;
+  readonly template: () => SlotTemplate;
+  /** Names of slots that were made and are not in the cache yet. */
+  readonly made: Map<string, Set<string>>;
+}
+
+export async function reconcilePool(name: string, context: PoolContext, signal: AbortSignal): Promise<Outcome> {
+  const { cluster } = context.options;
+  const pool = cluster.get(kinds.Pool, name);
+  if (pool === undefined) {
+    context.made.delete(name);
+    return done;
+  }
+  const pods = findOwned(cluster.list(kinds.Pod), pool);
+  if (pool.metadata.deletionTimestamp !== undefined) return finish(pool, pods, { context, signal });
+  const held = { kind: kinds.Pool, object: pool, finalizer: POOL_FINALIZER, isHeld: true };
+  if (pool.metadata.finalizers?.includes(POOL_FINALIZER) !== true) return writeFinalizer(cluster, held, signal);
+  const unseen = listUnseen(name, pods, context);
+  const plan = planSlots({
+    ...pool.spec.slots,
+    slots: [...pods.map((pod) => viewSlot(pod, context)), ...unseen.map(newSlot)],
+    lacking: context.steering.lackingIn(name),
+    isComplete: context.steering.isComplete(),
+  });
+  for (const { name: slot, reason } of plan.remove) {
+    const removed = await removeSlot(pods, slot, { context, signal, reason });
+    if (removed.type !== 'done') return removed;
+  }
+  if (plan.create > 0) return createSlot(pool, { context, signal, more: plan.create > 1 });
+  const status = renderPoolStatus(pool, pods, context);
+  const written = await writeStatus(cluster, { kind: kinds.Pool, object: pool, status }, signal);
+  return written.type === 'done' ? { type: 'again', afterMs: RESYNC_MS } : written;
+}
+
+/** Slots that were made a moment ago count, although the cache has not caught up. */
+function listUnseen(pool: string, pods: readonly Pod[], { made }: PoolContext): string[] {
+  const names = made.get(pool) ?? new Set<string>();
+  for (const pod of pods) names.delete(pod.metadata.name);
+  return [...names];
+}
+
+function newSlot(name: string): PoolSlot {
+  return { name, isLeaving: false, isBroken: false, isOccupied: true, unusedMs: 0 };
+}
+
+function viewSlot(pod: Pod, { fleet, options, template }: PoolContext): PoolSlot {
+  const record = fleet.agents.get(pod.metadata.uid ?? '');
+  const isConnected = record?.session !== undefined;
+  // A slot that dials an address we do not have any more can never reach us.
+  const isLost = !isConnected && !isReady(pod) && linkUrlOf(pod) !== template().linkUrl;
+  const sinceMs = record?.unusedSinceMs;
+  return {
+    name: pod.metadata.name,
+    isLeaving: isLeaving(pod),
+    isBroken: hasEnded(pod) || isLost,
+    isOccupied: isOccupied(record),
+    unusedMs: sinceMs === undefined ? 0 : options.clock.nowMs() - sinceMs,
+  };
+}
+
+function isOccupied(record: AgentRecord | undefined): boolean {
+  if (record === undefined) return false;
+  return record.assigned.some(({ rung }) => rung === 'Awake') || residentCount(record) > 0;
+}
+
+function residentCount({ report }: AgentRecord): number {
+  return (report?.instances ?? []).filter(({ rung }) => residentRungs.has(rung)).length;
+}
+
+/** One serial at a time: reserved, made, looked at again. */
+async function createSlot(
+  pool: Pool,
+  { context, signal, more }: { readonly context: PoolContext; readonly signal: AbortSignal; readonly more: boolean },
+): Promise<Outcome> {
+  const { cluster, log } = context.options;
+  const { name } = pool.metadata;
+  const serial = pool.status?.nextSerial ?? 0;
+  const reserved = await cluster.patchStatus(
+    kinds.Pool,
+    name,
+    { nextSerial: serial + 1 },
+    { ...versionOf(pool), signal },
+  );
+  if (!reserved.ok) return outcomeOfError(reserved.error);
+  const pod = renderSlotPod(pool, serial, context.template());
+  context.made.set(name, (context.made.get(name) ?? new Set()).add(pod.metadata.name));
+  const created = await cluster.create(kinds.Pod, pod, signal);
+  if (!created.ok) {
+    context.made.get(name)?.delete(pod.metadata.name);
+    return outcomeOfError(created.error);
+  }
+  log.info({ pool: name, slot: pod.metadata.name, serial }, 'a slot is made');
+  cluster.recordEvent({
+    regarding: pool,
+    type: 'Normal',
+    reason: 'SlotMade',
+    message: `Made the slot ${pod.metadata.name}.`,
+  });
+  return more ? { type: 'conflict' } : done;
+}
+
+async function removeSlot(
+  pods: readonly Pod[],
+  slot: string,
+  { context, signal, reason }: { readonly context: PoolContext; readonly signal: AbortSignal; readonly reason: string },
+): Promise<Outcome> {
+  const pod = pods.find(({ metadata }) => metadata.name === slot);
+  if (pod === undefined) return done;
+  const { cluster, log } = context.options;
+  const { uid } = pod.metadata;
+  const removed = await cluster.remove(kinds.Pod, slot, { ...(uid === undefined ? {} : { uid }), signal });
+  if (!removed.ok) return outcomeOfError(removed.error);
+  log.info({ slot, reason }, 'a slot is deleted');
+  return done;
+}
+
+/** Every slot drains by itself when its Pod is deleted; the Pool goes when none is left. */
+async function finish(
+  pool: Pool,
+  pods: readonly Pod[],
+  { context, signal }: { readonly context: PoolContext; readonly signal: AbortSignal },
+): Promise<Outcome> {
+  const { cluster } = context.options;
+  for (const pod of pods) {
+    if (isLeaving(pod)) continue;
+    const removed = await removeSlot(pods, pod.metadata.name, { context, signal, reason: 'the pool is being deleted' });
+    if (removed.type !== 'done') return removed;
+  }
+  if (pods.length > 0 || listUnseen(pool.metadata.name, pods, context).length > 0)
+    return { type: 'again', afterMs: 1000 };
+  return writeFinalizer(cluster, { kind: kinds.Pool, object: pool, finalizer: POOL_FINALIZER, isHeld: false }, signal);
+}
+
+function renderPoolStatus(pool: Pool, pods: readonly Pod[], { fleet, options }: PoolContext): PoolStatus {
+  const records = pods.flatMap((pod) => fleet.agents.get(pod.metadata.uid ?? '') ?? []);
+  const connected = records.filter(({ session, report }) => session !== undefined && report !== undefined);
+  const instances = connected.flatMap(({ report }) => report?.instances ?? []);
+  const observedGeneration = pool.metadata.generation ?? 0;
+  const ready = judgeReady(pool, pods, connected.length);
+  return {
+    observedGeneration,
+    ...(pool.status?.nextSerial === undefined ? {} : { nextSerial: pool.status.nextSerial }),
+    slots: pods.length,
+    ready: connected.length,
+    awake: instances.filter(({ rung, probed }) => rung === 'Awake' && probed).length,
+    asleep: instances.filter(({ rung }) => rung === 'Asleep').length,
+    spare: connected.filter((record) => residentCount(record) === 0).length,
+    conditions: setCondition(pool.status?.conditions ?? [], { ...ready, observedGeneration }, options.clock.wallMs()),
+  };
+}
+
+function judgeReady(
+  pool: Pool,
+  pods: readonly Pod[],
+  connected: number,
+): Pick<Condition, 'type' | 'status' | 'reason' | 'message'> {
+  const { min } = pool.spec.slots;
+  if (connected >= Math.min(pods.length, Math.max(1, min)) && connected >= min) {
+    const message = connected === 0 ? 'There is no slot; one is made when it is needed.' : 'Slots are connected.';
+    return { type: 'Ready', status: 'True', reason: connected === 0 ? 'Empty' : 'SlotsConnected', message };
+  }
+  const waiting = pods.find((pod) => pod.status?.message !== undefined && !isReady(pod));
+  const message = waiting?.status?.message ?? 'Slots are starting.';
+  return { type: 'Ready', status: 'False', reason: 'SlotsStarting', message: message.slice(0, 1024) };
+}

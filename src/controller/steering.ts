@@ -1,0 +1,309 @@
+// The planning loop: observe, plan, check, act. Runs soon after anything changed and at a steady pace; every run plans for
+// all models and slots at once. Owns the last decisions and what slots were assigned. Never waits for anything in between.
+import { type Launch, type Rung, residentRungs, rungs } from '../api/link.ts';
+import { checkPlacement } from '../core/check/placement.ts';
+import { planPlacement } from '../core/plan/place.ts';
+import type { Placement, PlaceSnapshot } from '../core/plan/placement.ts';
+import { listOpenInstances } from '../core/plan/routing.ts';
+import type { ScaleDecision } from '../core/plan/scale.ts';
+import { awakeIn } from '../core/plan/snapshot.ts';
+import { type Clock, every, type Timer } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import type { Cluster } from '../ports/cluster.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { PICTURE_MS_MAX, PLAN_EVERY_MS, PLAN_REST_FACTOR, PLAN_WITHIN_MS } from './bounds.ts';
+import { decideScale, listClaims, listPools } from './demand-plan.ts';
+import type { Fleet } from './fleet.ts';
+import { describeModel, estimateWaits, type ModelView, renderPolicy, routeModel, viewModel } from './model-view.ts';
+import { observeWorld, type World } from './observe.ts';
+import { SLOT_KEY_VERSION } from './slot-keys.ts';
+import { createPublisher } from './tables.ts';
+import { createTeller } from './targets.ts';
+import type { Trials } from './trials.ts';
+import { createWithdrawals } from './withdrawals.ts';
+
+export interface SteeringOptions {
+  readonly cluster: Cluster;
+  readonly fleet: Fleet;
+  readonly trials: Trials;
+  readonly engineBuilds: Readonly<Record<Launch['engine'], string>>;
+  readonly epoch: number;
+  slotKey(podUid: string): string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** What people see of these has changed. */
+  onChange(kind: 'Model' | 'Pool' | 'Slot', name: string): void;
+  /** From now on things may also be put to sleep, stopped and deleted. */
+  onComplete(): void;
+  /** A run is over, and the world of it can be read. */
+  onPlanned(): void;
+}
+
+export interface Decided {
+  readonly decision: ScaleDecision;
+  readonly atMs: number;
+}
+
+export interface Steering {
+  start(): void;
+  stop(): void;
+  /** Something changed: plan within a few milliseconds. */
+  poke(): void;
+  /** True once nothing may be hidden from the planner any more. */
+  isComplete(): boolean;
+  decisionOf(model: string): Decided | undefined;
+  viewOf(model: string): ModelView | undefined;
+  /** Slots that placement lacks in a pool. */
+  lackingIn(pool: string): number;
+  /** The model that is awake in a slot, by Pod name. */
+  awakeIn(slot: string): string | undefined;
+  /** The world of the last run. */
+  world(): World | undefined;
+}
+
+export function createSteering(options: SteeringOptions): Steering {
+  return new PlanningLoop(options);
+}
+
+class PlanningLoop implements Steering {
+  readonly #options: SteeringOptions;
+  readonly #tellAgents: (world: World) => number;
+  readonly #tellRouters: ReturnType<typeof createPublisher>;
+  readonly #withdraw: ReturnType<typeof createWithdrawals>;
+  readonly #decisions = new Map<string, Decided>();
+  #views: ReadonlyMap<string, ModelView> = new Map();
+  #lacking: ReadonlyMap<string, number> = new Map();
+  #labels: ReadonlyMap<string, string> = new Map();
+  #poolTexts: ReadonlyMap<string, string> = new Map();
+  readonly #rungTexts = new Map<string, string>();
+  #world: World | undefined;
+  #seq = 0;
+  #startedAtMs = 0;
+  #startedWallMs = 0;
+  #isComplete = false;
+  #timer: Timer | undefined;
+  #pace: Timer | undefined;
+  #restUntilMs = 0;
+
+  constructor(options: SteeringOptions) {
+    this.#options = options;
+    const nextFence = () => ({ epoch: options.epoch, seq: ++this.#seq });
+    this.#tellAgents = createTeller({ ...options, nextFence });
+    this.#tellRouters = createPublisher({ fleet: options.fleet, nextFence });
+    this.#withdraw = createWithdrawals({ ...options, nextFence });
+  }
+
+  start(): void {
+    const { clock } = this.#options;
+    this.#startedAtMs = clock.nowMs();
+    this.#startedWallMs = clock.wallMs();
+    this.#pace = every(clock, PLAN_EVERY_MS, () => this.poke());
+    this.poke();
+  }
+
+  stop(): void {
+    this.#pace?.cancel();
+    this.#timer?.cancel();
+    this.#pace = undefined;
+  }
+
+  poke(): void {
+    if (this.#timer !== undefined || this.#pace === undefined) return;
+    const { clock } = this.#options;
+    const waitMs = Math.max(PLAN_WITHIN_MS, this.#restUntilMs - clock.nowMs());
+    this.#timer = clock.after(waitMs, () => {
+      this.#timer = undefined;
+      this.#runOnce();
+    });
+  }
+
+  isComplete = () => this.#isComplete;
+  decisionOf = (model: string) => this.#decisions.get(model);
+  viewOf = (model: string) => this.#views.get(model);
+  lackingIn = (pool: string) => this.#lacking.get(pool) ?? 0;
+  awakeIn = (slot: string) => this.#labels.get(slot);
+  world = () => this.#world;
+
+  #runOnce(): void {
+    const { clock, log } = this.#options;
+    const beganMs = clock.nowMs();
+    try {
+      this.#run();
+    } catch (error) {
+      log.error({ error: String(error) }, 'a plan broke a promise and was not carried out');
+    }
+    const endedMs = clock.nowMs();
+    this.#restUntilMs = endedMs + (endedMs - beganMs) * PLAN_REST_FACTOR;
+  }
+
+  #run(): void {
+    const { cluster, fleet, clock } = this.#options;
+    if (!cluster.isSynced()) return;
+    const time = { nowMs: clock.nowMs(), wallMs: clock.wallMs(), startedWallMs: this.#startedWallMs };
+    const seen = observeWorld(cluster, fleet, time);
+    this.#noteCompleteness(seen);
+    const scale = this.#decide(seen);
+    const snapshot: PlaceSnapshot = {
+      slots: seen.slots,
+      claims: listClaims(seen, scale, this.#options.trials),
+      pools: listPools(seen),
+      isComplete: this.#isComplete,
+    };
+    const placement = planPlacement(snapshot);
+    this.#assign(snapshot, placement);
+    this.#noteLacking(placement, seen);
+    // Read again: slots are assigned something else now.
+    const world = observeWorld(cluster, fleet, time);
+    this.#world = world;
+    this.#noteUse(world);
+    this.#tellRouters(this.#renderTable(world, snapshot));
+    this.#tellAgents(world);
+    this.#withdraw(world.nowMs);
+    this.#noteViews(world);
+    this.#options.onPlanned();
+  }
+
+  /** What had to wait for the whole picture is looked at again when it is there. */
+  #noteCompleteness({ isEverySlotKnown, nowMs }: World): void {
+    if (this.#isComplete || !(isEverySlotKnown || nowMs - this.#startedAtMs >= PICTURE_MS_MAX)) return;
+    this.#isComplete = true;
+    this.#options.log.info({ isEverySlotKnown }, 'the picture of the slots is complete');
+    this.#options.onComplete();
+  }
+
+  #decide(world: World): ReadonlyMap<string, ScaleDecision> {
+    const decisions = new Map<string, ScaleDecision>();
+    for (const live of world.models) {
+      const decision = decideScale(world, live);
+      if (decision === undefined) continue;
+      decisions.set(live.name, decision);
+      const before = this.#decisions.get(live.name)?.decision;
+      if (before?.action !== decision.action || before.desired !== decision.desired) {
+        this.#options.metrics.count('scaleDecisions', { model: live.name, action: decision.action });
+      }
+      this.#decisions.set(live.name, { decision, atMs: world.nowMs });
+    }
+    for (const model of this.#decisions.keys()) if (!decisions.has(model)) this.#decisions.delete(model);
+    return decisions;
+  }
+
+  /** What the linter finds fault with is not carried out: a slot keeps what it has, and everybody can see why. */
+  #assign(snapshot: PlaceSnapshot, placement: Placement): void {
+    const { fleet, log, metrics } = this.#options;
+    const findings = checkPlacement(snapshot, placement);
+    for (const { rule, sentence } of findings) {
+      metrics.count('planFindings', { rule });
+      log.error({ rule, sentence }, 'a plan was not carried out');
+    }
+    if (findings.some((finding) => finding.podUid === undefined)) return;
+    const refused = new Set(findings.map((finding) => finding.podUid));
+    for (const [podUid, assigned] of placement.assigned) {
+      const record = fleet.agents.get(podUid);
+      if (record !== undefined && !refused.has(podUid)) record.assigned = assigned;
+    }
+    for (const { slot, model, revision, to, reason } of placement.moves) {
+      log.info({ slot, model, revision, to, reason }, 'an instance is moved');
+    }
+  }
+
+  #noteLacking(placement: Placement, world: World): void {
+    const unmet = new Map<string, number>();
+    for (const { pool } of placement.unmet) if (pool !== undefined) unmet.set(pool, (unmet.get(pool) ?? 0) + 1);
+    const before = this.#lacking;
+    // New slots that are on their way are for somebody already.
+    this.#lacking = new Map(
+      [...unmet].map(([pool, count]) => [pool, Math.max(0, count - (world.slotCounts.get(pool)?.coming ?? 0))]),
+    );
+    for (const [pool, count] of this.#lacking) {
+      if (count > 0 && before.get(pool) !== count) this.#options.onChange('Pool', pool);
+    }
+  }
+
+  #noteUse(world: World): void {
+    for (const slot of world.slots) {
+      const record = this.#options.fleet.agents.get(slot.podUid);
+      if (record === undefined) continue;
+      const isUsed = awakeIn(slot) !== undefined || slot.instances.some(({ rung }) => residentRungs.has(rung));
+      record.unusedSinceMs = isUsed ? undefined : (record.unusedSinceMs ?? world.nowMs);
+      record.leavingSinceMs = slot.isLeaving ? (record.leavingSinceMs ?? world.nowMs) : undefined;
+    }
+  }
+
+  #renderTable(world: World, snapshot: PlaceSnapshot) {
+    const { fleet, slotKey } = this.#options;
+    const waits = estimateWaits(world, new Map(snapshot.pools.map(({ name, room }) => [name, room])));
+    const routed = world.models.map((live) => routeModel(live, { world, fleet, waits }));
+    const warmth = routed.map((model) => describeModel(model, world));
+    this.#noteModels(world, new Map(warmth.map((row) => [row.model, row])));
+    return {
+      policy: world.models.map(renderPolicy),
+      open: listOpenInstances(world.slots, routed),
+      warmth,
+      keys: world.slots.map(({ podUid }) => ({ podUid, version: SLOT_KEY_VERSION, key: slotKey(podUid) })),
+      isComplete: this.#isComplete,
+      turn: Math.floor(world.nowMs / 1000),
+    };
+  }
+
+  #noteModels(world: World, warmth: ReadonlyMap<string, ReturnType<typeof describeModel>>): void {
+    const views = new Map<string, ModelView>();
+    for (const live of world.models) {
+      const row = warmth.get(live.name);
+      if (row === undefined) continue;
+      const sentence = this.#decisions.get(live.name)?.decision.sentence;
+      views.set(live.name, viewModel(live, row, world, sentence));
+    }
+    // Replaced before anybody is told: who is told reads them at once.
+    const before = this.#views;
+    this.#views = views;
+    for (const [name, view] of views) {
+      if (JSON.stringify(before.get(name)) !== JSON.stringify(view)) this.#options.onChange('Model', name);
+    }
+    this.#countInstances(world, views);
+  }
+
+  #countInstances(world: World, views: ReadonlyMap<string, ModelView>): void {
+    const { metrics } = this.#options;
+    const counts = new Map<string, Map<Rung, number>>([...views.keys()].map((model) => [model, new Map()]));
+    for (const { instances } of world.slots) {
+      for (const { model, rung } of instances) {
+        const row = counts.get(model);
+        row?.set(rung, (row.get(rung) ?? 0) + 1);
+      }
+    }
+    for (const [model, row] of counts) {
+      const text = [...row].sort().join();
+      if (this.#rungTexts.get(model) === text) continue;
+      this.#rungTexts.set(model, text);
+      for (const rung of rungs) metrics.set('instances', { model, rung }, row.get(rung) ?? 0);
+    }
+    for (const model of this.#rungTexts.keys()) {
+      if (counts.has(model)) continue;
+      this.#rungTexts.delete(model);
+      for (const rung of rungs) metrics.forget('instances', { model, rung });
+    }
+  }
+
+  /** Tells whose status or labels are out of date. */
+  #noteViews(world: World): void {
+    const labels = new Map<string, string>();
+    const pools = new Map<string, string>();
+    for (const slot of world.slots) {
+      const awake = slot.instances.find(({ rung, probed }) => rung === 'Awake' && probed);
+      if (awake !== undefined && !slot.isLeaving) labels.set(slot.name, awake.model);
+      const text = slot.instances.map(({ rung }) => rung).join();
+      pools.set(slot.pool, `${pools.get(slot.pool) ?? ''}${slot.name} ${slot.isUsable} ${text};`);
+    }
+    const before = { labels: this.#labels, pools: this.#poolTexts };
+    this.#labels = labels;
+    this.#poolTexts = pools;
+    for (const name of changedKeys(before.labels, labels)) this.#options.onChange('Slot', name);
+    for (const name of changedKeys(before.pools, pools)) this.#options.onChange('Pool', name);
+  }
+}
+
+function changedKeys(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): string[] {
+  const names = new Set([...before.keys(), ...after.keys()]);
+  return [...names].filter((name) => before.get(name) !== after.get(name));
+}

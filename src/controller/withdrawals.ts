@@ -1,0 +1,24 @@
+// Tells a slot that leaves when no router's table names it any more, or when it was waited for long enough: from then on it
+// may refuse. Says it once in each session; never about a slot that stays.
+
+import { WITHDRAW_MS_MAX } from './bounds.ts';
+import type { Fleet } from './fleet.ts';
+import { areEndpointsAcknowledged } from './tables.ts';
+
+interface WithdrawalOptions {
+  readonly fleet: Fleet;
+  nextFence(): { readonly epoch: number; readonly seq: number };
+}
+
+/** Returns the function to call after every router was brought up to date. */
+export function createWithdrawals({ fleet, nextFence }: WithdrawalOptions): (nowMs: number) => void {
+  return (nowMs) => {
+    const areClear = areEndpointsAcknowledged(fleet);
+    for (const record of fleet.agents.values()) {
+      const { session, leavingSinceMs } = record;
+      if (session === undefined || leavingSinceMs === undefined || record.withdrawnTo === session.id) continue;
+      if (!areClear && nowMs - leavingSinceMs < WITHDRAW_MS_MAX) continue;
+      if (session.send({ type: 'withdrawn', ...nextFence() })) record.withdrawnTo = session.id;
+    }
+  };
+}

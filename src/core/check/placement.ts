@@ -1,0 +1,93 @@
+// The linter of placements: what no plan may do, whatever it was made from. A slot with a finding is not told the plan.
+// Judges only; it never mends a plan, because a mended plan would hide the mistake.
+import type { Claim, Placement, PlaceSnapshot } from '../plan/placement.ts';
+import { type Assignment, awakeIn, type SlotView } from '../plan/snapshot.ts';
+
+export const placementRules = [
+  'TwoAwake',
+  'Unclaimed',
+  'WrongPool',
+  'TooManyAsleep',
+  'TooManyAwake',
+  'LoweredInTheDark',
+] as const;
+export type PlacementRule = (typeof placementRules)[number];
+
+export interface Finding {
+  readonly rule: PlacementRule;
+  /** The slot that must not be told; undefined: it is about the plan as a whole. */
+  readonly podUid?: string;
+  readonly sentence: string;
+}
+
+export function checkPlacement(snapshot: PlaceSnapshot, placement: Placement): Finding[] {
+  const claims = new Map(snapshot.claims.map((claim) => [claim.revision, claim]));
+  const sleepersMax = new Map(snapshot.pools.map((pool) => [pool.name, pool.sleepersPerSlotMax]));
+  const findings = snapshot.slots.flatMap((slot) => {
+    const assigned = placement.assigned.get(slot.podUid);
+    if (assigned === undefined) return [];
+    const found = [
+      ...checkSlot(slot, assigned, claims, sleepersMax),
+      ...(snapshot.isComplete ? [] : checkInTheDark(slot, assigned)),
+    ];
+    // Before the picture is complete, what is there stays, whatever it breaks.
+    return snapshot.isComplete ? found : found.filter(({ rule }) => rule === 'TwoAwake' || rule === 'LoweredInTheDark');
+  });
+  return [...findings, ...checkTotals(snapshot, placement)];
+}
+
+function checkSlot(
+  slot: SlotView,
+  assigned: readonly Assignment[],
+  claims: ReadonlyMap<string, Claim>,
+  sleepersMax: ReadonlyMap<string, number>,
+): Finding[] {
+  const { podUid, name } = slot;
+  const findings: Finding[] = [];
+  const report = (rule: PlacementRule, sentence: string) => findings.push({ rule, podUid, sentence });
+  if (assigned.filter(({ rung }) => rung === 'Awake').length > 1)
+    report('TwoAwake', `two instances would be awake in ${name}`);
+  for (const { revision } of assigned) {
+    const claim = claims.get(revision);
+    if (claim === undefined) report('Unclaimed', `${revision} would stay in ${name}, and no model uses it`);
+    else if (!claim.pools.includes(slot.pool))
+      report('WrongPool', `${revision} would be in ${name} of a pool it may not use`);
+  }
+  const asleep = assigned.filter(({ rung }) => rung === 'Asleep').length;
+  if (asleep > (sleepersMax.get(slot.pool) ?? 0))
+    report('TooManyAsleep', `${asleep} instances would be asleep in ${name}`);
+  return findings;
+}
+
+function checkInTheDark(slot: SlotView, assigned: readonly Assignment[]): Finding[] {
+  const rungs = new Map(assigned.map(({ revision, rung }) => [revision, rung]));
+  const lowered = slot.assigned.filter(({ revision, rung }) => {
+    const next = rungs.get(revision);
+    return next === undefined || (rung === 'Awake' && next !== 'Awake');
+  });
+  return lowered.map(({ revision }) => ({
+    rule: 'LoweredInTheDark',
+    podUid: slot.podUid,
+    sentence: `${revision} would leave ${slot.name} before every slot is known`,
+  }));
+}
+
+/** No revision is raised above what is wanted of it. */
+function checkTotals(snapshot: PlaceSnapshot, placement: Placement): Finding[] {
+  const awake = new Map<string, number>();
+  const before = new Map<string, number>();
+  for (const slot of snapshot.slots) {
+    if (slot.isLeaving) continue;
+    const now = awakeIn({ ...slot, assigned: placement.assigned.get(slot.podUid) ?? slot.assigned })?.revision;
+    const then = awakeIn(slot)?.revision;
+    if (now !== undefined) awake.set(now, (awake.get(now) ?? 0) + 1);
+    if (then !== undefined) before.set(then, (before.get(then) ?? 0) + 1);
+  }
+  return snapshot.claims.flatMap(({ revision, desired }): Finding[] => {
+    const count = awake.get(revision) ?? 0;
+    if (count <= Math.max(desired, before.get(revision) ?? 0)) return [];
+    return [
+      { rule: 'TooManyAwake', sentence: `${count} instances of ${revision} would be awake, and ${desired} should be` },
+    ];
+  });
+}

@@ -1,0 +1,96 @@
+// The planner's working copy of the slots: assignments that can be changed, with every change written down and counted.
+// Never touches the snapshot it was made from.
+import type { Claim, Move, PlaceBounds, PlaceSnapshot, PoolView } from './placement.ts';
+import { type Assignment, awakeIn, type SlotView } from './snapshot.ts';
+
+export interface Place {
+  readonly slot: SlotView;
+  assigned(): Assignment[];
+  /** The revision that is assigned awake here. */
+  awake(): string | undefined;
+  set(named: { readonly model: string; readonly revision: string }, to: Move['to'], reason: string): void;
+}
+
+export interface Bench {
+  readonly bounds: PlaceBounds;
+  readonly isComplete: boolean;
+  readonly claims: readonly Claim[];
+  /** Usable slots. */
+  readonly places: readonly Place[];
+  readonly moves: readonly Move[];
+  claimOf(revision: string): Claim | undefined;
+  poolOf(name: string): PoolView | undefined;
+  /** Usable slots of a pool. */
+  placesIn(pool: string): readonly Place[];
+  /** Where the revision is assigned awake, leaving slots left out. */
+  placesOf(revision: string): Place[];
+  /** Takes one place in a pool's room for new slots. False when there is none. */
+  takeRoom(pool: string): boolean;
+  assigned(): ReadonlyMap<string, readonly Assignment[]>;
+}
+
+export function createBench(snapshot: PlaceSnapshot, bounds: PlaceBounds): Bench {
+  const claims = new Map(snapshot.claims.map((claim) => [claim.revision, claim]));
+  const pools = new Map(snapshot.pools.map((pool) => [pool.name, pool]));
+  const room = new Map(snapshot.pools.map((pool) => [pool.name, pool.room]));
+  const awakeAt = new Map<string, Set<Place>>();
+  const moves: Move[] = [];
+  const staying = snapshot.slots.filter((slot) => !slot.isLeaving).map((slot) => createPlace(slot, { moves, awakeAt }));
+  const places = staying.filter((place) => place.slot.isUsable);
+  const byPool = Map.groupBy(places, (place) => place.slot.pool);
+  return {
+    bounds,
+    isComplete: snapshot.isComplete,
+    claims: snapshot.claims,
+    places,
+    moves,
+    claimOf: (revision) => claims.get(revision),
+    poolOf: (name) => pools.get(name),
+    placesIn: (pool) => byPool.get(pool) ?? [],
+    placesOf: (revision) => [...(awakeAt.get(revision) ?? [])],
+    takeRoom(pool) {
+      const left = room.get(pool) ?? 0;
+      if (left <= 0) return false;
+      room.set(pool, left - 1);
+      return true;
+    },
+    assigned: () => new Map(places.map((place) => [place.slot.podUid, inOrder(place.assigned())])),
+  };
+}
+
+interface Ledger {
+  readonly moves: Move[];
+  /** Places by the revision that is assigned awake in them. */
+  readonly awakeAt: Map<string, Set<Place>>;
+}
+
+function createPlace(slot: SlotView, { moves, awakeAt }: Ledger): Place {
+  const assigned = new Map(slot.assigned.map((assignment) => [assignment.revision, assignment]));
+  let awake = awakeIn(slot)?.revision;
+  const setAwake = (revision: string | undefined) => {
+    if (awake !== undefined) awakeAt.get(awake)?.delete(place);
+    awake = revision;
+    if (revision !== undefined) awakeAt.set(revision, (awakeAt.get(revision) ?? new Set()).add(place));
+  };
+  const place: Place = {
+    slot,
+    assigned: () => [...assigned.values()],
+    awake: () => awake,
+    set({ model, revision }, to, reason) {
+      if ((assigned.get(revision)?.rung ?? 'Absent') === to) return;
+      if (to === 'Absent') assigned.delete(revision);
+      else assigned.set(revision, { model, revision, rung: to });
+      if (to === 'Awake') setAwake(revision);
+      else if (awake === revision) setAwake(undefined);
+      moves.push({ slot: slot.name, model, revision, to, reason });
+    },
+  };
+  setAwake(awake);
+  return place;
+}
+
+/** Awake first, then by name: the order in which a slot looks at them, and the same for the same plan. */
+function inOrder(assigned: Assignment[]): Assignment[] {
+  const rank = (assignment: Assignment) => (assignment.rung === 'Awake' ? 0 : 1);
+  return assigned.sort((a, b) => rank(a) - rank(b) || (a.revision < b.revision ? -1 : 1));
+}

@@ -1,0 +1,127 @@
+// Which slot holds which instance at which rung, for all models at once: from what is, and what should be awake, the next
+// assignment of every slot. Pure. At most one instance of a slot is assigned awake, and none loses its place without reason.
+import { type Bench, createBench, type Place } from './bench.ts';
+import { findPlace, mayMoveTo } from './place-choice.ts';
+import { type Claim, type PlaceBounds, type Placement, type PlaceSnapshot, placeBounds } from './placement.ts';
+import { type Assignment, ascentOf, type InstanceView, idleMsOf, reportOf } from './snapshot.ts';
+
+export function planPlacement(snapshot: PlaceSnapshot, bounds: PlaceBounds = placeBounds): Placement {
+  const bench = createBench(snapshot, bounds);
+  if (snapshot.isComplete) {
+    for (const place of bench.places) letGo(bench, place);
+    for (const claim of snapshot.claims) lower(bench, claim);
+  }
+  const unmet = raise(bench);
+  if (snapshot.isComplete) {
+    for (const claim of snapshot.claims) leaveBroken(bench, claim);
+    for (const place of bench.places) trimSleepers(bench, place);
+  }
+  return { assigned: bench.assigned(), moves: bench.moves, unmet };
+}
+
+/** Takes away what no claim covers, and what is no longer there to be kept. */
+function letGo(bench: Bench, place: Place): void {
+  for (const assignment of place.assigned()) {
+    const { revision, rung } = assignment;
+    const claim = bench.claimOf(revision);
+    const report = reportOf(place.slot, revision);
+    if (claim === undefined) place.set(assignment, 'Absent', 'the revision is not used any more');
+    else if (!claim.pools.includes(place.slot.pool)) place.set(assignment, 'Absent', 'the model may not use this pool');
+    else if (rung === 'Asleep' && !isWarm(report)) place.set(assignment, 'Absent', 'the sleeper ended');
+    else if (rung === 'Asleep' && !claim.canSleep) place.set(assignment, 'Absent', 'the model may not sleep');
+    else if (rung === 'Staged' && report?.failure === undefined)
+      place.set(assignment, 'Absent', 'nothing keeps it here');
+  }
+}
+
+const warmRungs: ReadonlySet<string> = new Set(['Starting', 'Waking', 'Awake', 'Draining', 'Sleeping', 'Asleep']);
+
+function isWarm(report: InstanceView | undefined): boolean {
+  return report !== undefined && warmRungs.has(report.rung);
+}
+
+/** More are awake than should be: the idlest go first. */
+function lower(bench: Bench, claim: Claim): void {
+  const places = bench.placesOf(claim.revision);
+  const surplus = places.length - claim.desired;
+  if (surplus <= 0) return;
+  const idlest = places
+    .filter((place) => place.slot.isUsable)
+    .map((place) => ({ place, rank: restRank(reportOf(place.slot, claim.revision)) }))
+    .sort((a, b) => b.rank - a.rank || compareText(a.place.slot.name, b.place.slot.name));
+  for (const { place } of idlest.slice(0, surplus)) settle(place, claim, 'fewer should be awake');
+}
+
+/** Higher goes first: what failed, what has not begun, then by idle time. */
+function restRank(report: InstanceView | undefined): number {
+  const ascent = ascentOf(report);
+  if (ascent === 'Failed') return Number.POSITIVE_INFINITY;
+  if (ascent !== 'Up' || report === undefined) return ascent === 'Waiting' ? Number.MAX_VALUE : -1;
+  return report.inFlight > 0 ? -report.inFlight : idleMsOf(report);
+}
+
+/** Out of the way in its slot: asleep when there is something that can sleep. */
+function settle(place: Place, claim: Claim, reason: string): void {
+  const report = reportOf(place.slot, claim.revision);
+  const rung = claim.canSleep && isWarm(report) ? 'Asleep' : report?.failure === undefined ? 'Absent' : 'Staged';
+  place.set(claim, rung, reason);
+}
+
+/** Gives every claim what it lacks, the longest waiting first; a model with nothing awake goes before all others. */
+function raise(bench: Bench): Placement['unmet'] {
+  const lacking = bench.claims
+    .filter((claim) => bench.placesOf(claim.revision).length < claim.desired)
+    .sort(
+      (a, b) =>
+        rankNeed(bench, a) - rankNeed(bench, b) || b.waitedMs - a.waitedMs || compareText(a.revision, b.revision),
+    );
+  const unmet: { claim: Claim; pool: string | undefined }[] = [];
+  for (const claim of lacking) {
+    for (let missing = claim.desired - bench.placesOf(claim.revision).length; missing > 0; missing -= 1) {
+      const choice = findPlace(bench, claim);
+      if (choice.type === 'place') bringUp(bench, choice.place, claim);
+      else unmet.push({ claim, pool: choice.type === 'grow' ? choice.pool : undefined });
+      if (choice.type === 'none') break;
+    }
+  }
+  return unmet;
+}
+
+function rankNeed(bench: Bench, claim: Claim): number {
+  return bench.placesOf(claim.revision).length === 0 ? 0 : 1;
+}
+
+function bringUp(bench: Bench, place: Place, claim: Claim): void {
+  const other = bench.claimOf(place.awake() ?? '');
+  if (other !== undefined) settle(place, other, `${claim.model} has waited for the slot`);
+  place.set(claim, 'Awake', claim.isBusy ? 'requests wait' : 'more should be awake');
+}
+
+/** What failed in one slot is tried in another one that is free. */
+function leaveBroken(bench: Bench, claim: Claim): void {
+  for (const place of bench.placesOf(claim.revision)) {
+    if (ascentOf(reportOf(place.slot, claim.revision)) !== 'Failed' || !place.slot.isUsable) continue;
+    const other = mayMoveTo(bench, claim);
+    if (other === undefined) return;
+    place.set(claim, 'Staged', 'it failed here, and another slot is free');
+    other.set(claim, 'Awake', 'it failed in another slot');
+  }
+}
+
+/** The sleepers that were not used for the longest time are stopped when there are too many. */
+function trimSleepers(bench: Bench, place: Place): void {
+  const most = bench.poolOf(place.slot.pool)?.sleepersPerSlotMax ?? 0;
+  const sleepers = place.assigned().filter((assignment) => assignment.rung === 'Asleep');
+  if (sleepers.length <= most) return;
+  const asleepMs = (assignment: Assignment) => {
+    const report = reportOf(place.slot, assignment.revision);
+    return report?.rung === 'Asleep' ? report.rungAgeMs : -1;
+  };
+  const oldest = sleepers.sort((a, b) => asleepMs(b) - asleepMs(a) || compareText(a.revision, b.revision));
+  for (const assignment of oldest.slice(0, sleepers.length - most))
+    place.set(assignment, 'Absent', `no more than ${most} may be asleep in a slot`);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

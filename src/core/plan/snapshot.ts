@@ -1,0 +1,81 @@
+// What the planners see: one reading of the world, with every age brought up to the same moment. Plain data.
+// Nothing here decides, and nothing is looked up later: a planner knows what is in its snapshot and no more.
+import type { InstanceReport, Rung, TargetInstance } from '../../api/link.ts';
+
+/** Where the controller wants an instance: what it told the slot last. */
+export interface Assignment {
+  readonly model: string;
+  readonly revision: string;
+  readonly rung: TargetInstance['rung'];
+}
+
+export interface InstanceView extends InstanceReport {
+  /** Climbs in a row that failed, as far as this controller saw. */
+  readonly failures: number;
+}
+
+export interface SlotView {
+  readonly podUid: string;
+  /** The Pod's name. */
+  readonly name: string;
+  readonly pool: string;
+  /** Its agent is connected and has reported, and the slot is not leaving: it can be told something. */
+  readonly isUsable: boolean;
+  /** Its Pod is being deleted, or its agent was asked to end. */
+  readonly isLeaving: boolean;
+  readonly instances: readonly InstanceView[];
+  readonly assigned: readonly Assignment[];
+}
+
+/** What routers say about one model, all together. */
+export interface ModelLoad {
+  readonly queued: number;
+  readonly inFlight: number;
+  readonly oldestQueuedMs: number;
+  readonly wakeLeaseMs: number;
+}
+
+/** How an instance that is wanted awake stands to that. */
+export type Ascent = 'Up' | 'Climbing' | 'Waiting' | 'Failed';
+
+const climbing: ReadonlySet<Rung> = new Set(['Starting', 'Waking']);
+
+/** Waiting: the slot has not begun yet, because the target is on its way or another instance has to leave first. */
+export function ascentOf(report: InstanceReport | undefined): Ascent {
+  if (report === undefined) return 'Waiting';
+  if (report.rung === 'Awake' && report.probed) return 'Up';
+  if (report.rung === 'Failed') return 'Failed';
+  return climbing.has(report.rung) ? 'Climbing' : 'Waiting';
+}
+
+/** Time since the instance had anything to do; 0 while it has. */
+export function idleMsOf(report: InstanceReport): number {
+  return report.inFlight > 0 ? 0 : Math.min(report.idleMs ?? Number.POSITIVE_INFINITY, report.rungAgeMs);
+}
+
+/** The instance of a revision in a slot, as last reported. */
+export function reportOf(slot: SlotView, revision: string): InstanceView | undefined {
+  return slot.instances.find((instance) => instance.revision === revision);
+}
+
+/** Trying again changes nothing about these until somebody does. */
+const lasting: ReadonlySet<string> = new Set([
+  'WeightsMissing',
+  'WeightsUnreadable',
+  'WeightsChanged',
+  'LoadFailed',
+  'ProbeMismatch',
+]);
+
+/** What a caller is told at once: a failure that one more try is not likely to mend. The first of another kind is waited out. */
+export function lastingFailure(
+  report: InstanceView,
+): { readonly reason: string; readonly message: string } | undefined {
+  const { failure, failures, rung } = report;
+  if (failure === undefined || (rung !== 'Failed' && rung !== 'Staged')) return undefined;
+  return failures > 1 || lasting.has(failure.reason) ? { reason: failure.reason, message: failure.message } : undefined;
+}
+
+export function awakeIn(slot: SlotView): Assignment | undefined {
+  return slot.assigned.find((assignment) => assignment.rung === 'Awake');
+}

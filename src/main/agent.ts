@@ -1,0 +1,84 @@
+// Composition of the agent process, which runs in a slot's Pod: the link, the engines and the data path.
+import { mkdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createAgent } from '../agent/agent.ts';
+import type { Settings } from '../api/settings.ts';
+import { createEngines } from '../engine/engines.ts';
+import { systemClock } from '../lib/clock.ts';
+import { systemRng } from '../lib/rng.ts';
+import { createAgentSpoke } from '../link/spoke.ts';
+import { createLog } from '../telemetry/log.ts';
+import { createMetrics } from '../telemetry/metrics.ts';
+import { writePrivateFile } from './data-folder.ts';
+import { type Part, StartError, type StartedPart } from './part.ts';
+import { release } from './version.ts';
+
+/** What the Pod's environment says beside the settings. */
+interface SlotEnvironment {
+  readonly podUid: string;
+  readonly podName: string;
+  readonly mountRoot: string;
+  readonly portsFile: string | undefined;
+  readonly graceMs: number;
+}
+
+export function agentPart(settings: Settings): Part {
+  const log = createLog('agent', settings.logLevel ?? 'info');
+  const slot = slotEnvironment();
+  return { name: 'agent', log, stopMsMax: slot.graceMs + 5000, start: () => startAgent(settings, slot, log) };
+}
+
+async function startAgent(
+  settings: Settings,
+  slot: SlotEnvironment,
+  log: ReturnType<typeof createLog>,
+): Promise<StartedPart> {
+  const common = { clock: systemClock, rng: systemRng, log };
+  const linkUrl = required(settings.linkUrl, 'STOKER_LINK_URL');
+  const tokenFile = join(slot.mountRoot, required(settings.linkTokenFile, 'STOKER_LINK_TOKEN_FILE'));
+  const stateDir = join(settings.dataDir ?? '.stoker', 'agent');
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const agent = createAgent({
+    podUid: slot.podUid,
+    podName: slot.podName,
+    release,
+    connectLink: (handlers, hello) =>
+      createAgentSpoke(
+        { url: () => linkUrl, token: async () => (await readFile(tokenFile, 'utf8')).trim(), hello, ...common },
+        handlers,
+      ),
+    engines: createEngines({ stateDir, threads: settings.engineThreads ?? 1, environment: process.env, ...common }),
+    stateDir,
+    bindHost: settings.bindHost ?? '0.0.0.0',
+    dataPort: settings.dataPort ?? 8000,
+    adminPort: settings.adminPort ?? 8001,
+    metrics: createMetrics(),
+    ...common,
+  });
+  const ports = await agent.start();
+  if (slot.portsFile !== undefined) {
+    writePrivateFile(slot.portsFile, JSON.stringify({ data: ports.dataPort, admin: ports.adminPort }));
+  }
+  return { facts: { ...ports }, stop: () => agent.stop(slot.graceMs) };
+}
+
+function slotEnvironment(): SlotEnvironment {
+  const { env } = process;
+  return {
+    podUid: required(env.STOKER_POD_UID, 'STOKER_POD_UID'),
+    podName: required(env.STOKER_POD_NAME, 'STOKER_POD_NAME'),
+    mountRoot: env.STOKER_MOUNT_ROOT ?? '/',
+    portsFile: env.STOKER_PORTS_FILE,
+    graceMs: 1000 * Number(env.STOKER_DRAIN_SECONDS ?? 60),
+  };
+}
+
+function required(value: string | undefined, name: string): string {
+  if (value === undefined || value === '') {
+    throw new StartError(
+      `${name} is missing. The agent runs in a Pod that the controller makes; it is not started by hand.`,
+    );
+  }
+  return value;
+}

@@ -1,0 +1,60 @@
+// The process of the local node, which runs Pods as child processes.
+import { readFileSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
+import { systemClock } from '../lib/clock.ts';
+import { systemRng } from '../lib/rng.ts';
+import { createNodeApi } from '../local/node/api-client.ts';
+import { createLocalNode } from '../local/node/node.ts';
+import { createLog, type LogLevel } from '../telemetry/log.ts';
+import { openDataFolder } from './data-folder.ts';
+import { connectionOfKubeconfig } from './kubeconfig.ts';
+import type { Part } from './part.ts';
+import { stokerCommand } from './supervisor.ts';
+
+interface LocalNodeOptions {
+  readonly dataDir: string;
+  readonly allowCommands: boolean;
+  readonly engineThreads: number;
+  readonly logLevel: LogLevel;
+}
+
+export function localNodePart(options: LocalNodeOptions): Part {
+  const log = createLog('local-node', options.logLevel);
+  const folder = openDataFolder(options.dataDir);
+  return {
+    name: 'local-node',
+    log,
+    stopMsMax: 14_000,
+    async start() {
+      const connection = connectionOfKubeconfig(readFileSync(folder.secretFile('node.kubeconfig'), 'utf8'));
+      const node = createLocalNode({
+        api: createNodeApi({ ...connection, clock: systemClock, rng: systemRng, log }),
+        nodeName: 'local',
+        dataDir: folder.path,
+        capacity: {
+          cpu: `${availableParallelism()}`,
+          memory: `${totalmem()}`,
+          'stoker.dev/cpu': `${availableParallelism()}`,
+        },
+        entryPoint: { command: stokerCommand.command, args: [...stokerCommand.args] },
+        allowCommands: options.allowCommands,
+        environment: slotEnvironment(options),
+        clock: systemClock,
+        rng: systemRng,
+        log,
+      });
+      await node.start();
+      return { facts: {}, stop: () => node.stop() };
+    },
+  };
+}
+
+/** What every slot of this node is told: nothing else of our own environment reaches it. */
+function slotEnvironment({ engineThreads, logLevel }: LocalNodeOptions): Record<string, string> {
+  const cache = process.env.NODE_COMPILE_CACHE;
+  return {
+    STOKER_ENGINE_THREADS: `${engineThreads}`,
+    STOKER_LOG_LEVEL: logLevel,
+    ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }),
+  };
+}

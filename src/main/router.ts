@@ -1,0 +1,82 @@
+// Composition of the router process: the link, the API keys and the router. It has no Kubernetes credentials.
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import type { Settings } from '../api/settings.ts';
+import { systemClock } from '../lib/clock.ts';
+import { systemRng } from '../lib/rng.ts';
+import { createRouterSpoke } from '../link/spoke.ts';
+import { type ApiKeys, parseApiKeysFile } from '../router/api-keys.ts';
+import { createRouter } from '../router/router.ts';
+import { createLog } from '../telemetry/log.ts';
+import { createMetrics } from '../telemetry/metrics.ts';
+import { listening, type Part, type PortSetting, StartError, type StartedPart } from './part.ts';
+import { release } from './version.ts';
+
+/** Time that running answers get when the router is asked to stop. */
+const STOP_GRACE_MS = 8000;
+
+export function routerPart(settings: Settings): Part {
+  const log = createLog('router', settings.logLevel ?? 'info');
+  return { name: 'router', log, stopMsMax: STOP_GRACE_MS + 3000, start: () => startRouter(settings, log) };
+}
+
+async function startRouter(settings: Settings, log: ReturnType<typeof createLog>): Promise<StartedPart> {
+  const common = { clock: systemClock, rng: systemRng, log };
+  const name = `router-${hostname()}-${process.pid}`;
+  const linkUrl = required(settings.linkUrl, '--link-url');
+  const tokenFile = required(settings.linkTokenFile, '--link-token-file');
+  const apiKeys = settings.apiKeysFile === undefined ? undefined : readApiKeys(settings.apiKeysFile);
+  const host = settings.host ?? '127.0.0.1';
+  const router = createRouter({
+    name,
+    release,
+    host,
+    port: settings.port ?? 8080,
+    adminPort: settings.adminPort ?? 8081,
+    ...(apiKeys === undefined ? {} : { apiKeys }),
+    connectLink: (handlers, hello) =>
+      createRouterSpoke(
+        { url: () => linkUrl, token: async () => (await readFile(tokenFile, 'utf8')).trim(), hello, ...common },
+        handlers,
+      ),
+    metrics: createMetrics(),
+    ...common,
+  });
+  const started = await listening(ports(settings), () => router.start());
+  return {
+    facts: {
+      port: started.port,
+      adminPort: started.adminPort,
+      url: `http://${host.includes(':') ? `[${host}]` : host}:${started.port}`,
+      adminUrl: `http://127.0.0.1:${started.adminPort}`,
+    },
+    stop: () => router.stop(STOP_GRACE_MS),
+  };
+}
+
+function ports(settings: Settings): PortSetting[] {
+  return [
+    { flag: 'port', variable: 'STOKER_PORT', port: settings.port ?? 8080 },
+    { flag: 'admin-port', variable: 'STOKER_ADMIN_PORT', port: settings.adminPort ?? 8081 },
+  ];
+}
+
+function readApiKeys(path: string): ApiKeys {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new StartError(
+      `The API keys file ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  const parsed = parseApiKeysFile(text);
+  if (!parsed.ok) throw new StartError(`The API keys file ${path} is not usable: ${parsed.error}`);
+  return parsed.value;
+}
+
+function required(value: string | undefined, flag: string): string {
+  if (value === undefined) throw new StartError(`${flag} is missing.`);
+  return value;
+}

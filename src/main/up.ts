@@ -1,0 +1,201 @@
+// `stoker up`: the whole product on one machine. Starts the embedded API, the node, the controller and the router as
+// children, applies the demo once, prints one screen, and ends everything on Ctrl-C.
+import { request } from 'undici';
+import type { Addresses } from '../api/addresses.ts';
+import type { Settings } from '../api/settings.ts';
+import { delay, systemClock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import { systemRng } from '../lib/rng.ts';
+import { createLog } from '../telemetry/log.ts';
+import { chooseApiKeysFile } from './api-keys-file.ts';
+import { type DataFolder, lockDataFolder, openDataFolder, writePrivateFile } from './data-folder.ts';
+import { applyDemoOnce } from './demo.ts';
+import { openRotatingFile } from './log-file.ts';
+import type { Facts, Part, StartedPart } from './part.ts';
+import { renderScreen, type ScreenFacts } from './screen.ts';
+import { type ChildSpec, type Supervised, stokerCommand, supervise } from './supervisor.ts';
+
+/** The router is ready a moment after it started, unless something is wrong. */
+const ROUTER_READY_MS_MAX = 10_000;
+const ROUTER_POLL_MS = 20;
+
+export function upPart(settings: Settings, write: (text: string) => void): Part {
+  const folder = openDataFolder(settings.dataDir ?? '.stoker');
+  const file = openRotatingFile(`${folder.logs}/up.log`);
+  const log = createLog('up', settings.logLevel ?? 'info', (line) => file.write(line));
+  return {
+    name: 'up',
+    log,
+    stopMsMax: 40_000,
+    start: (stopping) => startAll({ settings, folder, log, write, stopping }),
+  };
+}
+
+interface UpContext {
+  readonly settings: Settings;
+  readonly folder: DataFolder;
+  readonly log: Log;
+  readonly write: (text: string) => void;
+  readonly stopping: AbortSignal;
+}
+
+async function startAll(context: UpContext): Promise<StartedPart> {
+  const { settings, folder, write, stopping } = context;
+  const startedMs = systemClock.nowMs();
+  const unlock = lockDataFolder(folder);
+  const children: Supervised[] = [];
+  const stopAll = async () => {
+    await stopInOrder(children);
+    unlock();
+  };
+  try {
+    const facts = await unlessStopped(
+      stopping,
+      startParts(context, (spec) => startChild(context, spec, children)),
+    );
+    write(renderScreen({ ...facts, dataDir: settings.dataDir ?? '.stoker', startMs: systemClock.nowMs() - startedMs }));
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+  return {
+    facts: {},
+    async stop() {
+      write('Stopping…\n');
+      await stopAll();
+    },
+  };
+}
+
+/** Registers the child before it starts, so that it is stopped however far it came. */
+function startChild({ folder, log, write }: UpContext, spec: ChildSpec, children: Supervised[]): Promise<Facts> {
+  const child = supervise(spec, {
+    program: stokerCommand,
+    logFolder: folder.logs,
+    clock: systemClock,
+    rng: systemRng,
+    log,
+    onRestart: (name) => write(`The ${name} ended by itself and is being restarted. See ${folder.logs}/${name}.log\n`),
+  });
+  children.push(child);
+  return child.start();
+}
+
+/** Callers are told first, then nobody starts slots anew, then the slots end, and the objects go last. */
+const stopOrder = ['router', 'controller', 'local-node', 'local-api'];
+
+async function stopInOrder(children: readonly Supervised[]): Promise<void> {
+  for (const name of stopOrder) {
+    for (const child of children.filter((one) => one.name === name)) await child.stop();
+  }
+}
+
+/** Rejects at once when the person interrupts; what `work` rejects with after that is nobody's news. */
+function unlessStopped<T>(stopping: AbortSignal, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(stopping.reason);
+    if (stopping.aborted) onAbort();
+    stopping.addEventListener('abort', onAbort, { once: true });
+    void work.then(resolve, reject).finally(() => stopping.removeEventListener('abort', onAbort));
+  });
+}
+
+async function startParts(
+  { settings, folder, stopping }: UpContext,
+  start: (spec: ChildSpec) => Promise<Facts>,
+): Promise<Pick<ScreenFacts, 'addresses' | 'models' | 'keys' | 'isReady'>> {
+  const api = await start(apiSpec(settings, folder));
+  const [models, controller] = await Promise.all([
+    applyDemoOnce(folder, stopping),
+    start(controllerSpec(settings, folder)),
+    start(nodeSpec(settings, folder)),
+  ]);
+  const keys = chooseApiKeysFile(settings, folder);
+  const linkUrl = `ws://127.0.0.1:${controller.linkPort}`;
+  const router = await start(routerSpec(settings, folder, { linkUrl, apiKeysFile: keys.file }));
+  const addresses: Addresses = {
+    openai: String(router.url),
+    status: String(router.adminUrl),
+    kubernetes: String(api.url),
+    controller: String(controller.adminUrl),
+    controllerTokenFile: folder.secretFile('controller-admin-token'),
+  };
+  writePrivateFile(folder.addressesFile, `${JSON.stringify(addresses, null, 2)}\n`);
+  return { addresses, models, keys, isReady: await becomesReady(addresses.status, stopping) };
+}
+
+/** Whether the router got its first table in time. The line on the screen can be pasted at once then. */
+async function becomesReady(statusUrl: string, stopping: AbortSignal): Promise<boolean> {
+  const untilMs = systemClock.nowMs() + ROUTER_READY_MS_MAX;
+  while (systemClock.nowMs() < untilMs) {
+    const response = await request(`${statusUrl}/readyz`, { signal: stopping });
+    await response.body.dump();
+    if (response.statusCode === 200) return true;
+    await delay(systemClock, ROUTER_POLL_MS, stopping);
+  }
+  return false;
+}
+
+/** A port by setting; once a free one was picked, a restart keeps it. */
+function keptPort(setting: number | undefined, last: string | number | undefined): string {
+  return String(setting === 0 && last !== undefined ? last : (setting ?? 0));
+}
+
+function apiSpec(settings: Settings, folder: DataFolder): ChildSpec {
+  return {
+    name: 'local-api',
+    args: (last) => [
+      'local-api',
+      ...['--data-dir', folder.path, '--port', keptPort(settings.apiPort, last?.port)],
+      ...['--log-level', settings.logLevel ?? 'info'],
+    ],
+    stopMsMax: 5000,
+  };
+}
+
+function nodeSpec(settings: Settings, folder: DataFolder): ChildSpec {
+  return {
+    name: 'local-node',
+    args: () => [
+      'local-node',
+      ...['--data-dir', folder.path, '--engine-threads', String(settings.engineThreads ?? 1)],
+      ...(settings.allowCommands === true ? ['--allow-commands'] : []),
+      ...['--log-level', settings.logLevel ?? 'info'],
+    ],
+    stopMsMax: 15_000,
+  };
+}
+
+function controllerSpec(settings: Settings, folder: DataFolder): ChildSpec {
+  return {
+    name: 'controller',
+    args: (last) => [
+      'controller',
+      ...['--kubeconfig', folder.secretFile('controller.kubeconfig')],
+      ...['--link-port', keptPort(settings.linkPort, last?.linkPort)],
+      ...['--admin-port', keptPort(0, last?.adminPort)],
+      ...['--admin-token-file', folder.secretFile('controller-admin-token')],
+      ...['--log-level', settings.logLevel ?? 'info'],
+    ],
+    stopMsMax: 5000,
+  };
+}
+
+function routerSpec(
+  settings: Settings,
+  folder: DataFolder,
+  { linkUrl, apiKeysFile }: { linkUrl: string; apiKeysFile: string | undefined },
+): ChildSpec {
+  return {
+    name: 'router',
+    args: (last) => [
+      'router',
+      ...['--host', settings.host ?? '127.0.0.1', '--port', keptPort(settings.port, last?.port)],
+      ...['--admin-port', keptPort(settings.adminPort, last?.adminPort)],
+      ...['--link-url', linkUrl, '--link-token-file', folder.secretFile('router-token')],
+      ...(apiKeysFile === undefined ? [] : ['--api-keys-file', apiKeysFile]),
+      ...['--log-level', settings.logLevel ?? 'info'],
+    ],
+    stopMsMax: 12_000,
+  };
+}

@@ -1,0 +1,74 @@
+// The keys that callers may use, read from a file: one on each line, alone or as `tenant: key`. Keeps digests only, and
+// compares in constant time. Never logs, reports or returns a key; a fault names the line, not what is on it.
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { fail, ok, type Result } from '../lib/result.ts';
+
+export interface ApiKeys {
+  /** The tenant whose key the Authorization header carries; undefined when it carries none of ours. */
+  tenantOf(authorization: string | undefined): string | undefined;
+}
+
+/** The tenant of a key that stands alone on its line, and of everybody where no keys are configured. */
+export const DEFAULT_TENANT = 'default';
+const KEYS_MAX = 10_000;
+const KEY_CHARS_MIN = 8;
+const KEY_CHARS_MAX = 256;
+/** A longer header is not hashed. */
+const AUTHORIZATION_CHARS_MAX = 1024;
+const TENANT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const KEY = /^[\x21-\x7e]+$/;
+
+interface KeyRow {
+  readonly tenant: string;
+  readonly digest: Buffer;
+}
+
+/** Empty lines and lines that start with # are passed over. Fails with a sentence that names the line. */
+export function parseApiKeysFile(text: string): Result<ApiKeys, string> {
+  const rows: KeyRow[] = [];
+  const seen = new Set<string>();
+  for (const [index, raw] of text.split(/\r?\n/).entries()) {
+    const line = raw.trim();
+    if (line === '' || line.startsWith('#')) continue;
+    const row = parseLine(line);
+    if (!row.ok) return fail(`line ${index + 1}: ${row.error}`);
+    const name = row.value.digest.toString('hex');
+    if (seen.has(name)) return fail(`line ${index + 1}: this key is there twice.`);
+    if (rows.length >= KEYS_MAX) return fail(`there are more than ${KEYS_MAX} keys.`);
+    seen.add(name);
+    rows.push(row.value);
+  }
+  return rows.length === 0 ? fail('it holds no key. Put one on a line, alone or as `tenant: key`.') : ok(keysOf(rows));
+}
+
+function parseLine(line: string): Result<KeyRow, string> {
+  const split = /^([^:\s]*):\s+(.*)$/.exec(line);
+  const tenant = split?.[1] ?? DEFAULT_TENANT;
+  const key = split?.[2] ?? line;
+  if (!TENANT.test(tenant)) return fail('the name of a tenant has letters, digits, dots, dashes and underscores only.');
+  if (!KEY.test(key)) return fail('a key has no spaces and no characters outside ASCII.');
+  if (key.length < KEY_CHARS_MIN || key.length > KEY_CHARS_MAX) {
+    return fail(`a key has ${KEY_CHARS_MIN} to ${KEY_CHARS_MAX} characters.`);
+  }
+  return ok({ tenant, digest: digestOf(key) });
+}
+
+function keysOf(rows: readonly KeyRow[]): ApiKeys {
+  return {
+    tenantOf(authorization) {
+      if (authorization === undefined || authorization.length > AUTHORIZATION_CHARS_MAX) return undefined;
+      const key = /^bearer +(.+)$/i.exec(authorization)?.[1];
+      if (key === undefined) return undefined;
+      const presented = digestOf(key.trim());
+      let tenant: string | undefined;
+      // Every row is compared, so that the time says nothing about which one matched.
+      for (const row of rows) if (timingSafeEqual(row.digest, presented)) tenant = row.tenant;
+      return tenant;
+    },
+  };
+}
+
+/** Digests have one length, whatever is presented. */
+function digestOf(key: string): Buffer {
+  return createHash('sha256').update(key).digest();
+}

@@ -1,0 +1,54 @@
+// Every bound of the router, by name, with its default (DESIGN §8, §14.8). Sizes in bytes, times in milliseconds.
+// Decides nothing; the bounds of a model's queue and of parsing stand here too, so that they can be read in one place.
+
+export interface RouterBounds {
+  readonly headerBytesMax: number;
+  /** From the connection or the last answer to the end of a request's head. */
+  readonly headMsMax: number;
+  readonly bodyBytesMax: number;
+  readonly bodyMsMax: number;
+  /** Bodies that are in memory at one time, of all requests. */
+  readonly bodiesBytesMax: number;
+  readonly socketsMax: number;
+  readonly requestsPerSocketMax: number;
+  readonly keepAliveMs: number;
+  /** After an answer that came before the body was read: time to read the rest, so that the caller sees the answer. */
+  readonly lingerMsMax: number;
+  /** The longest that a caller waits in silence for a cold model. */
+  readonly silentHoldMsMax: number;
+  /** After the start: how long a request waits for the first routing table. */
+  readonly tableWaitMsMax: number;
+  /** Items and bytes of one model's queue; a tenant may hold half of it. */
+  readonly queueItemsMax: number;
+  readonly queueBytesMax: number;
+  /** Bytes that wait for a slow reader. */
+  readonly unreadBytesMax: number;
+  /** Frames that come before the first content wait for it, up to this. */
+  readonly preludeBytesMax: number;
+  readonly answerBytesMax: number;
+  /** Attempts that count (refusals do not). */
+  readonly attemptsMax: number;
+  /** Bodies above this are parsed off the event loop. */
+  readonly parseInlineBytesMax: number;
+}
+
+export const routerBounds: RouterBounds = {
+  headerBytesMax: 16 * 1024,
+  headMsMax: 10_000,
+  bodyBytesMax: 4 * 1024 * 1024,
+  bodyMsMax: 30_000,
+  bodiesBytesMax: 512 * 1024 * 1024,
+  socketsMax: 2000,
+  requestsPerSocketMax: 128,
+  keepAliveMs: 75_000,
+  lingerMsMax: 5000,
+  silentHoldMsMax: 50_000,
+  tableWaitMsMax: 10_000,
+  queueItemsMax: 1000,
+  queueBytesMax: 256 * 1024 * 1024,
+  unreadBytesMax: 512 * 1024,
+  preludeBytesMax: 64 * 1024,
+  answerBytesMax: 4 * 1024 * 1024,
+  attemptsMax: 3,
+  parseInlineBytesMax: 256 * 1024,
+};

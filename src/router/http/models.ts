@@ -1,0 +1,43 @@
+// GET /v1/models and /v1/models/{id}: every model that the table names, whatever rung it is on, in OpenAI's shape.
+import type { PolicyModel } from '../../api/link.ts';
+import type { Call } from '../call.ts';
+import type { RouterContext } from '../context.ts';
+import { choose, notFound } from '../stage/choose.ts';
+import { sendJson } from './answers.ts';
+
+export const MODELS_PATH = '/v1/models';
+
+export async function serveModels(call: Call, context: RouterContext): Promise<void> {
+  const data = context.table.current().models.map(renderModel);
+  sendJson(call, JSON.stringify({ object: 'list', data }), sendingOf(context));
+}
+
+/** An id may contain slashes, written as they are or as %2F. */
+export async function serveModel(call: Call, context: RouterContext): Promise<void> {
+  const [path = ''] = (call.request.url ?? '').split('?', 1);
+  const id = decode(path.slice(MODELS_PATH.length + 1));
+  const model = await choose(call, id, { ...context, tableWaitMsMax: 0 });
+  sendJson(call, JSON.stringify(renderModel(model)), sendingOf(context));
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw notFound(text);
+  }
+}
+
+function renderModel({ servedName, createdSeconds, contextLength }: PolicyModel) {
+  return {
+    id: servedName,
+    object: 'model',
+    created: createdSeconds,
+    owned_by: 'stoker',
+    context_length: contextLength,
+  };
+}
+
+function sendingOf({ clock, bounds }: RouterContext) {
+  return { clock, lingerMsMax: bounds.lingerMsMax };
+}

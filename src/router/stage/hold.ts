@@ -1,0 +1,77 @@
+// While a request waits: a stream is told so, in comments; a silent caller is sent away before its patience ends; and each
+// change of the table is looked at again. Sends no content and decides nothing about where the request goes.
+import { firstProgressMs, type HoldState, progressBounds, renderProgress } from '../../core/route/progress.ts';
+import type { Timer } from '../../lib/clock.ts';
+import type { EventStream } from '../stream/event-stream.ts';
+import { type AdmitOptions, admit, type Candidate, judgeAdmission, readWarmth, warming } from './admit.ts';
+import { notFound } from './choose.ts';
+
+export interface Hold {
+  /** The request was let go to an instance, or came back from one. */
+  setAhead(ahead: (() => number) | undefined): void;
+  /** The table changed while the request waits. */
+  reconsider(): void;
+  stop(): void;
+}
+
+export function holdStream(candidate: Candidate, stream: EventStream, options: AdmitOptions): Hold {
+  const { call, model, queue, callClass } = candidate;
+  const { clock, table } = options;
+  let ahead: (() => number) | undefined;
+  let timer: Timer | undefined;
+  const readState = (): HoldState => {
+    if (ahead === undefined) return { kind: 'Answering' };
+    const { etaMs, hasEndpoint } = readWarmth(model.model, queue, table);
+    if (hasEndpoint) return { kind: 'Busy', ahead: ahead() };
+    return { kind: 'Cold', rung: table.current().warmth.get(model.model)?.rung, etaMs };
+  };
+  const tell = () => {
+    if (stream.contentSent() || call.signal.aborted) return;
+    const state = readState();
+    if (!stream.headSent() && state.kind === 'Cold')
+      call.headers.set('x-stoker-eta-ms', String(Math.round(state.etaMs)));
+    stream.comment(renderProgress(model.servedName, state));
+    timer = clock.after(progressBounds.everyMs, tell);
+  };
+  const { etaMs, hasEndpoint } = readWarmth(model.model, queue, table);
+  // A caller that waits only briefly for the head gets it in half that time.
+  const firstMs = Math.min(firstProgressMs(!hasEndpoint, etaMs, progressBounds), callClass.deadline.headMs / 2);
+  timer = clock.after(Math.max(0, call.acceptedMs + firstMs - clock.nowMs()), tell);
+  return {
+    setAhead(read) {
+      ahead = read;
+    },
+    reconsider: () => reconsider(candidate, options),
+    stop: () => timer?.cancel(),
+  };
+}
+
+export function holdSilently(candidate: Candidate, options: AdmitOptions): Hold {
+  const { call, model, queue } = candidate;
+  const { clock, table, silentHoldMsMax } = options;
+  let waits = false;
+  const timer = clock.after(Math.max(0, call.acceptedMs + silentHoldMsMax - clock.nowMs()), () => {
+    const { hasEndpoint, etaMs } = readWarmth(model.model, queue, table);
+    if (waits && !hasEndpoint) call.end(warming(candidate, etaMs));
+  });
+  return {
+    setAhead(read) {
+      waits = read !== undefined;
+    },
+    reconsider: () => reconsider(candidate, options),
+    stop: () => timer.cancel(),
+  };
+}
+
+function reconsider(candidate: Candidate, options: AdmitOptions): void {
+  const { call, model, callClass } = candidate;
+  if (!options.table.current().byModel.has(model.model)) {
+    call.end(notFound(model.servedName));
+    return;
+  }
+  // An estimate that grew sends nobody away who is being told about it.
+  const admission = judgeAdmission(candidate, options);
+  if (admission.kind === 'Warming' && callClass.progress) return;
+  const ending = admit(candidate, options);
+  if (ending !== undefined) call.end(ending);
+}

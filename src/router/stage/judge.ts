@@ -1,0 +1,59 @@
+// What an attempt's end means for its request: it is served, goes back to its queue, is tried again, or has failed. Pure,
+// but for the retry that it takes from the budget.
+import type { Refusal } from '../../api/data-path.ts';
+import { type OutcomeCode, outcomeCodes } from '../../api/outcomes.ts';
+import { Ending } from '../ending.ts';
+
+export type AttemptEnd =
+  /** The whole answer has gone out. */
+  | { readonly kind: 'Answered' }
+  /** The agent did not take it: no attempt, no failure. */
+  | { readonly kind: 'Refused'; readonly refusal: Refusal }
+  /** The engine says that the request itself is wrong. */
+  | { readonly kind: 'Declined'; readonly status: number; readonly body: Uint8Array; readonly code: string }
+  | { readonly kind: 'Failed'; readonly code: OutcomeCode; readonly message: string };
+
+export type Verdict =
+  | { readonly kind: 'Accept' }
+  | { readonly kind: 'PutBack'; readonly refusal: Refusal }
+  | { readonly kind: 'Retry' }
+  | { readonly kind: 'Fail'; readonly ending: Ending };
+
+export interface JudgeFacts {
+  readonly contentSent: boolean;
+  readonly attempts: number;
+  readonly attemptsMax: number;
+  /** Takes one retry from the router's budget; false when it is spent. */
+  spendRetry(): boolean;
+}
+
+export function judge(end: AttemptEnd, facts: JudgeFacts): Verdict {
+  switch (end.kind) {
+    case 'Answered':
+      return { kind: 'Accept' };
+    case 'Refused':
+      return { kind: 'PutBack', refusal: end.refusal };
+    case 'Declined':
+      return { kind: 'Fail', ending: declined(end) };
+    case 'Failed': {
+      const mayRetry = end.code !== 'deadline_exceeded' && !facts.contentSent && facts.attempts < facts.attemptsMax;
+      if (mayRetry && facts.spendRetry()) return { kind: 'Retry' };
+      return { kind: 'Fail', ending: new Ending(end.code, end.message) };
+    }
+  }
+}
+
+function declined({ status, body, code }: Extract<AttemptEnd, { kind: 'Declined' }>): Ending {
+  return new Ending(isOutcomeCode(code) ? code : 'invalid_request', 'The engine refused the request.', {
+    passed: { status, body },
+  });
+}
+
+/** The code of an engine's error as one of ours; upstream_failed when it is none. */
+export function failureCodeOf(code: string): OutcomeCode {
+  return code === 'deadline_exceeded' || code === 'upstream_garbled' ? code : 'upstream_failed';
+}
+
+function isOutcomeCode(code: string): code is OutcomeCode {
+  return (outcomeCodes as readonly string[]).includes(code);
+}

@@ -1,0 +1,249 @@
+// A controller with everything around it in memory: objects, a hub whose sessions tests open, agents that follow targets on a
+// manual clock, routers that hold their last table. For tests of the whole controller without processes or sockets.
+import { setImmediate } from 'node:timers/promises';
+import { kinds, type Pod } from '../../src/api/kinds.ts';
+import type { Demand, HubToRouter, ModelDemand, Table } from '../../src/api/link.ts';
+import { modelSpecSchema } from '../../src/api/model.ts';
+import { poolSpecSchema } from '../../src/api/pool.ts';
+import { type Controller, createController } from '../../src/controller/controller.ts';
+import { applyTable, emptyTable, type RoutingTable } from '../../src/core/route/table.ts';
+import { createManualClock, every, type ManualClock, type Timer } from '../../src/lib/clock.ts';
+import { silentLog } from '../../src/lib/log.ts';
+import { fail, ok } from '../../src/lib/result.ts';
+import { createRng } from '../../src/lib/rng.ts';
+import type { HubHandlers, RouterSession } from '../../src/ports/link.ts';
+import type { WeightsResolver } from '../../src/ports/weights.ts';
+import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts';
+import { BUILD, FollowingAgent, type LabAgent, type LabWorld, openSession } from './lab-agent.ts';
+import { createMemoryCluster, type MemoryCluster } from './memory-cluster.ts';
+
+export interface LabRouter {
+  readonly name: string;
+  table(): RoutingTable;
+  readonly tables: Table[];
+  /** Says its demand again every second until it is told another one. */
+  demand(models: readonly Partial<ModelDemand>[]): void;
+  silence(): void;
+  setAcknowledges(on: boolean): void;
+  connect(): void;
+  disconnect(): void;
+}
+
+export interface Lab {
+  readonly cluster: MemoryCluster;
+  readonly clock: ManualClock;
+  readonly metrics: Metrics;
+  readonly weights: Map<string, { sha256: string; sizeBytes: number; trainedContextLength: number } | string>;
+  readonly agents: ReadonlyMap<string, LabAgent>;
+  controller(): Controller;
+  pool(name: string, spec?: object): void;
+  model(name: string, spec?: object): void;
+  /** Lets promises settle, and time pass in small steps. */
+  pass(ms: number): Promise<void>;
+  settle(): Promise<void>;
+  router(name?: string): LabRouter;
+  /** Another controller takes over: sessions end and come back. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function createLab(options: { readonly startsPods?: boolean } = {}): Promise<Lab> {
+  const clock = createManualClock();
+  const cluster = createMemoryCluster(() => clock.wallMs());
+  const weights: Lab['weights'] = new Map([
+    ['demo.gguf', { sha256: 'a'.repeat(64), sizeBytes: 1_000_000, trainedContextLength: 2048 }],
+  ]);
+  const agents = new Map<string, FollowingAgent>();
+  const routers: Router[] = [];
+  const metrics = createMetrics();
+  let handlers: HubHandlers | undefined;
+  let epoch = 0;
+  const hubPort = 4000;
+  const startController = async () => {
+    epoch += 1;
+    const controller = createController({
+      cluster,
+      createHub(given) {
+        handlers = given;
+        return { start: async () => ({ port: hubPort }), stop: async () => {}, sessions: () => [] };
+      },
+      weights: resolverOf(weights),
+      engineBuilds: { Llama: BUILD },
+      epoch,
+      linkUrlForSlots: (port) => `ws://127.0.0.1:${port}`,
+      routerUsername: 'router',
+      slotServiceAccount: 'stoker-slot',
+      release: 'test',
+      adminToken: 'secret',
+      metrics,
+      clock,
+      rng: createRng(1),
+      log: silentLog,
+    });
+    await controller.start();
+    return controller;
+  };
+  let controller = await startController();
+  const hub = () => handlers;
+  const runNode = () => {
+    for (const pod of cluster.list(kinds.Pod)) {
+      const known = agents.get(pod.metadata.name);
+      if (known === undefined && pod.metadata.deletionTimestamp === undefined && options.startsPods !== false) {
+        cluster.setPodStatus(pod.metadata.name, runningStatus);
+        const agent = new FollowingAgent(pod, { clock, hub, cluster });
+        agents.set(pod.metadata.name, agent);
+        agent.connect();
+      } else if (known !== undefined && pod.metadata.deletionTimestamp !== undefined) known.terminate();
+    }
+  };
+  const settle = async () => {
+    for (let turn = 0; turn < 6; turn += 1) await setImmediate();
+  };
+  const lab: Lab = {
+    cluster,
+    clock,
+    metrics,
+    weights,
+    agents,
+    controller: () => controller,
+    pool: (name, spec = {}) => void cluster.put(kinds.Pool, name, poolSpecSchema.parse(spec)),
+    model(name, spec = {}) {
+      const version = { weights: { file: { path: 'demo.gguf' } } };
+      cluster.put(kinds.Model, name, modelSpecSchema.parse({ servedName: name, version, ...spec }));
+    },
+    async pass(ms) {
+      for (let left = ms; left > 0; left -= 10) {
+        clock.advance(Math.min(10, left));
+        await settle();
+        runNode();
+        for (const agent of agents.values()) agent.work();
+        await settle();
+      }
+    },
+    settle,
+    router(name = 'router-1') {
+      const router = new Router(name, { clock, hub });
+      routers.push(router);
+      router.connect();
+      return router;
+    },
+    async restart() {
+      const [gone, stopped] = [
+        [...agents.values()].filter((agent) => agent.isConnected()),
+        routers.filter((router) => router.isConnected()),
+      ];
+      await controller.stop();
+      for (const spoke of [...gone, ...stopped]) spoke.disconnect();
+      controller = await startController();
+      for (const spoke of [...gone, ...stopped]) spoke.connect();
+    },
+    async stop() {
+      for (const agent of agents.values()) agent.end();
+      for (const router of routers) router.disconnect();
+      await controller.stop();
+    },
+  };
+  return lab;
+}
+
+const runningStatus: Pod['status'] = {
+  phase: 'Running',
+  podIP: '127.0.0.1',
+  conditions: [{ type: 'Ready', status: 'True' }],
+};
+
+function resolverOf(files: Lab['weights']): WeightsResolver {
+  return {
+    async resolve({ path, expectedSha256 }) {
+      const file = files.get(path);
+      if (file === undefined) return fail({ reason: 'WeightsMissing', message: `There is no file ${path}.` });
+      if (typeof file === 'string') return fail({ reason: 'WeightsInvalid', message: file });
+      if (expectedSha256 !== undefined && expectedSha256 !== file.sha256)
+        return fail({ reason: 'HashMismatch', message: `${path} has another sha256.` });
+      return ok({ path: `/models/${path}`, ...file });
+    },
+  };
+}
+
+class Router implements LabRouter {
+  readonly name: string;
+  readonly tables: Table[] = [];
+  readonly #world: Omit<LabWorld, 'cluster'>;
+  #table = emptyTable;
+  #session: RouterSession | undefined;
+  #demand: readonly Partial<ModelDemand>[] | undefined;
+  #acknowledges = true;
+  #sessions = 0;
+  #pace: Timer | undefined;
+
+  constructor(name: string, world: Omit<LabWorld, 'cluster'>) {
+    this.name = name;
+    this.#world = world;
+  }
+
+  table = () => this.#table;
+  isConnected = () => this.#session !== undefined;
+
+  connect(): void {
+    const { epoch, seq } = this.#table;
+    const session: RouterSession = {
+      id: `${this.name}-${++this.#sessions}`,
+      role: 'router',
+      identity: { username: 'router' },
+      hello: {
+        type: 'hello',
+        role: 'router',
+        name: this.name,
+        release: 'test',
+        versions: { min: 1, max: 1 },
+        fence: { epoch, seq },
+        history: [],
+      },
+      send: (message) => this.#obey(message),
+      close: () => this.disconnect(),
+    };
+    openSession(session, this.#world);
+    this.#session = session;
+    this.#say();
+    this.#pace = every(this.#world.clock, 1000, () => this.#say());
+  }
+
+  disconnect(): void {
+    this.#pace?.cancel();
+    const session = this.#session;
+    this.#session = undefined;
+    if (session !== undefined) this.#world.hub()?.onClose(session, 'gone');
+  }
+
+  demand(models: readonly Partial<ModelDemand>[]): void {
+    this.#demand = models;
+    this.#say();
+  }
+
+  silence(): void {
+    this.#demand = undefined;
+  }
+
+  setAcknowledges(on: boolean): void {
+    this.#acknowledges = on;
+  }
+
+  #say(): void {
+    if (this.#session === undefined || this.#demand === undefined) return;
+    const empty = { queued: 0, queuedTokens: 0, oldestQueuedMs: 0, inFlight: 0, arrivals: 0, wakeLeaseMs: 0 };
+    const demand: Demand = { type: 'demand', models: this.#demand.map((row) => ({ model: 'demo', ...empty, ...row })) };
+    this.#world.hub()?.onRouterMessage(this.#session, demand);
+  }
+
+  #obey(message: HubToRouter): boolean {
+    if (message.type === 'welcome') return true;
+    this.tables.push(message);
+    this.#table = applyTable(this.#table, message);
+    const { epoch, seq, versions } = this.#table;
+    queueMicrotask(() => {
+      if (this.#session === undefined || !this.#acknowledges) return;
+      this.#world.hub()?.onRouterMessage(this.#session, { type: 'acknowledge', epoch, seq, versions });
+    });
+    return true;
+  }
+}
