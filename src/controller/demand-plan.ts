@@ -39,6 +39,7 @@ export function listClaims(world: World, decisions: ReadonlyMap<string, ScaleDec
         desired: decisions.get(live.name)?.desired ?? 0,
         min: spec.scaling.minAwake,
         isBusy: load.queued + load.inFlight > 0,
+        isPatient: false,
         waitedMs: load.oldestQueuedMs,
       });
     }
@@ -52,7 +53,9 @@ export function listClaims(world: World, decisions: ReadonlyMap<string, ScaleDec
 function claimOfCandidate(world: World, revision: string, trials: Trials) {
   const reports = (world.slotsOf.get(revision) ?? []).flatMap((slot) => reportOf(slot, revision) ?? []);
   const { isOn, waitedMs } = trials.observe(revision, reports, world.nowMs);
-  return { revision, desired: isOn ? 1 : 0, min: 0, isBusy: false, waitedMs };
+  // One that failed before interrupts nobody a second time.
+  const isPatient = trials.failureOf(revision) !== undefined;
+  return { revision, desired: isOn ? 1 : 0, min: 0, isBusy: false, isPatient, waitedMs };
 }
 
 export function listPools(world: World): PoolView[] {

@@ -3,7 +3,7 @@
 import type { Acknowledge, AgentReport, Demand, InstanceReport } from '../api/link.ts';
 import { adoptInstances } from '../core/plan/adopt.ts';
 import { type ClimbTimes, learnClimb } from '../core/plan/climb.ts';
-import type { Assignment, ModelLoad } from '../core/plan/snapshot.ts';
+import type { Assignment, ClimbFailures, ModelLoad } from '../core/plan/snapshot.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { AgentSession, RouterSession } from '../ports/link.ts';
 import { DEMAND_FRESH_MS } from './bounds.ts';
@@ -21,11 +21,13 @@ export interface AgentRecord {
   hasReported: boolean;
   /** What it came with was taken over. */
   isAdopted: boolean;
-  /** Climbs in a row that failed, by revision. */
-  readonly failures: Map<string, number>;
+  /** Climbs in a row that failed, and why the last one did, by revision. */
+  readonly failures: Map<string, ClimbFailures>;
+  /** Requests that engines were started for, by instance. */
+  readonly places: Map<string, number>;
   assigned: readonly Assignment[];
-  /** The last target, as text, and the session that it went to. */
-  told: { readonly session: string; readonly content: string } | undefined;
+  /** The last target, as text, what it was made of, and the session that it went to. */
+  told: { readonly session: string; readonly stamp: string; readonly content: string } | undefined;
   /** When nothing was wanted awake in it any more; undefined while something is. */
   unusedSinceMs: number | undefined;
   leavingSinceMs: number | undefined;
@@ -135,6 +137,7 @@ function createAgentRecord(podUid: string): AgentRecord {
     hasReported: false,
     isAdopted: false,
     failures: new Map(),
+    places: new Map(),
     assigned: [],
     told: undefined,
     unusedSinceMs: undefined,
@@ -176,7 +179,11 @@ function noteClimb(
 ): void {
   const { revision, rung } = now;
   if (rung === 'Failed' && last?.rung !== 'Failed') {
-    record.failures.set(revision, (record.failures.get(revision) ?? 0) + 1);
+    const { reason = 'Failed', message = 'It gave no reason.' } = now.failure ?? {};
+    record.failures.set(revision, {
+      count: (record.failures.get(revision)?.count ?? 0) + 1,
+      last: { reason, message },
+    });
   }
   if (rung !== 'Awake' || !now.probed || last?.rung === 'Awake') return;
   record.failures.delete(revision);

@@ -77,10 +77,19 @@ function observeFacts(model: Model, plan: LifecyclePlan, context: ModelContext) 
     model,
     nameOwner: owner === model.metadata.name ? undefined : owner,
     missingPools: model.spec.pools.filter((pool) => cluster.get(kinds.Pool, pool) === undefined),
+    slotTrouble: findSlotTrouble(model, cluster),
     view: context.steering.viewOf(model.metadata.name),
     trialFailure: candidate === undefined ? undefined : context.trials.failureOf(candidate),
     wallMs: clock.wallMs(),
   };
+}
+
+/** The sentence of a pool, when none of its pools has the slots that it should have. */
+function findSlotTrouble({ spec }: Model, cluster: ControllerOptions['cluster']): string | undefined {
+  const pools = spec.pools.flatMap((name) => cluster.get(kinds.Pool, name) ?? []);
+  const troubles = pools.map(({ status }) => status?.conditions?.find(({ type }) => type === 'Ready'));
+  const isTrouble = troubles.length > 0 && troubles.every((condition) => condition?.status === 'False');
+  return isTrouble ? `No slot is ready: ${troubles[0]?.message ?? ''}` : undefined;
 }
 
 /** Events say what changed; conditions say what is. */

@@ -16,6 +16,8 @@ export interface ModelFacts {
   readonly nameOwner: string | undefined;
   /** Pools of the spec that do not exist. All of them: it can run nowhere. */
   readonly missingPools: readonly string[];
+  /** Why no pool that it may use has a slot for it, when that is so. */
+  readonly slotTrouble: string | undefined;
   readonly view: ModelView | undefined;
   readonly trialFailure: TrialFailure | undefined;
   readonly wallMs: number;
@@ -95,16 +97,20 @@ function judgeUpdated({ pin, state, trialFailure }: ModelFacts): Verdict {
 }
 
 function judgeReady(facts: ModelFacts): Verdict {
-  const { pin, state, nameOwner, missingPools, model, view } = facts;
+  const { state, missingPools, slotTrouble, model, view } = facts;
   const no = (reason: string, message: string) => verdict('Ready', 'False', reason, message);
-  if (nameOwner !== undefined) return no('NameTaken', `The Model ${nameOwner} answers to ${model.spec.servedName}.`);
-  if (state.stable === undefined) {
-    return pin.type === 'refused' ? no(pin.reason, pin.message) : no('NotPinned', 'No version is pinned yet.');
-  }
+  if (facts.nameOwner !== undefined || state.stable === undefined) return judgeUnserved(facts);
   if (missingPools.length === model.spec.pools.length) {
     return no('NoPool', `There is no Pool ${missingPools.join(' and no Pool ')}. Make one, or change spec.pools.`);
   }
   if (view?.failure !== undefined && view.awake === 0) return no(view.failure.reason, view.failure.message);
   if ((view?.awake ?? 0) > 0) return verdict('Ready', 'True', 'Awake', 'Requests are served at once.');
+  if (slotTrouble !== undefined) return no('NoSlot', slotTrouble);
   return verdict('Ready', 'True', 'Cold', 'Nothing is awake; the next request wakes an instance.');
+}
+
+function judgeUnserved({ nameOwner, pin, model }: ModelFacts): Verdict {
+  const no = (reason: string, message: string) => verdict('Ready', 'False', reason, message);
+  if (nameOwner !== undefined) return no('NameTaken', `The Model ${nameOwner} answers to ${model.spec.servedName}.`);
+  return pin.type === 'refused' ? no(pin.reason, pin.message) : no('NotPinned', 'No version is pinned yet.');
 }

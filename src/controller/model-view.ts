@@ -89,8 +89,8 @@ export function viewModel(live: LiveModel, warmth: ModelWarmth, world: World, se
     live.stable === undefined
       ? undefined
       : findWarmest(live.stable.metadata.name, world.slotsOf.get(live.stable.metadata.name) ?? []);
-  const isDown = best?.rung === 'Failed' || best?.rung === 'Staged';
-  const failure = isDown ? best.failure : undefined;
+  // Kept while it tries again: a condition that came and went with each try would be news all the time.
+  const failure = best?.failures?.last ?? best?.failure;
   return {
     rung: warmth.rung,
     awake: reports.filter((report) => ascentOf(report) === 'Up').length,

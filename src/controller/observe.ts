@@ -130,6 +130,7 @@ function viewSlot(
     instances: report.instances.map((instance) => ageInstance(instance, ageMs, record)),
     assigned: record.assigned,
     address: dataAddressOf(pod, record.dataPort),
+    places: record.places,
   };
 }
 
@@ -140,7 +141,7 @@ function ageInstance(instance: InstanceReport, ageMs: number, record: AgentRecor
     rungAgeMs: instance.rungAgeMs + ageMs,
     ...(idleMs === undefined ? {} : { idleMs: inFlight > 0 ? 0 : idleMs + ageMs }),
     ...(failure === undefined ? {} : { failure: { ...failure, retryInMs: Math.max(0, failure.retryInMs - ageMs) } }),
-    failures: record.failures.get(instance.revision) ?? 0,
+    failures: record.failures.get(instance.revision),
   };
 }
 

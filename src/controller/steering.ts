@@ -1,19 +1,20 @@
 // The planning loop: observe, plan, check, act. Runs soon after anything changed and at a steady pace; every run plans for
 // all models and slots at once. Owns the last decisions and what slots were assigned. Never waits for anything in between.
+import { kinds } from '../api/kinds.ts';
 import { type Launch, type Rung, residentRungs, rungs } from '../api/link.ts';
 import { checkPlacement } from '../core/check/placement.ts';
 import { planPlacement } from '../core/plan/place.ts';
 import type { Placement, PlaceSnapshot } from '../core/plan/placement.ts';
 import { listOpenInstances } from '../core/plan/routing.ts';
 import type { ScaleDecision } from '../core/plan/scale.ts';
-import { awakeIn } from '../core/plan/snapshot.ts';
+import { awakeIn, type SlotView } from '../core/plan/snapshot.ts';
 import { type Clock, every, type Timer } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { PICTURE_MS_MAX, PLAN_EVERY_MS, PLAN_REST_FACTOR, PLAN_WITHIN_MS } from './bounds.ts';
 import { decideScale, listClaims, listPools } from './demand-plan.ts';
-import type { Fleet } from './fleet.ts';
+import type { AgentRecord, Fleet } from './fleet.ts';
 import { describeModel, estimateWaits, type ModelView, renderPolicy, routeModel, viewModel } from './model-view.ts';
 import { observeWorld, type World } from './observe.ts';
 import { SLOT_KEY_VERSION } from './slot-keys.ts';
@@ -224,6 +225,7 @@ class PlanningLoop implements Steering {
     for (const slot of world.slots) {
       const record = this.#options.fleet.agents.get(slot.podUid);
       if (record === undefined) continue;
+      notePlaces(record, slot, this.#options.cluster);
       const isUsed = awakeIn(slot) !== undefined || slot.instances.some(({ rung }) => residentRungs.has(rung));
       record.unusedSinceMs = isUsed ? undefined : (record.unusedSinceMs ?? world.nowMs);
       record.leavingSinceMs = slot.isLeaving ? (record.leavingSinceMs ?? world.nowMs) : undefined;
@@ -301,6 +303,17 @@ class PlanningLoop implements Steering {
     for (const name of changedKeys(before.labels, labels)) this.#options.onChange('Slot', name);
     for (const name of changedKeys(before.pools, pools)) this.#options.onChange('Pool', name);
   }
+}
+
+/** An engine is started for as many requests as its Model says then. */
+function notePlaces({ places }: AgentRecord, slot: SlotView, cluster: Cluster): void {
+  for (const { id, rung, model } of slot.instances) {
+    const concurrency = cluster.get(kinds.Model, model)?.spec.serving.concurrency;
+    if (rung === 'Starting' && concurrency !== undefined && !places.has(id)) places.set(id, concurrency);
+  }
+  if (places.size <= slot.instances.length) return;
+  const ids = new Set(slot.instances.map(({ id }) => id));
+  for (const id of places.keys()) if (!ids.has(id)) places.delete(id);
 }
 
 function changedKeys(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): string[] {

@@ -1,11 +1,11 @@
 // Tells agents their targets: whole, fenced by (epoch, seq), only when something is different or the session is new.
 // Never tells a slot less than it has because something could not be looked up.
 import { kinds } from '../api/kinds.ts';
-import type { Launch, TargetInstance } from '../api/link.ts';
+import type { Launch } from '../api/link.ts';
 import type { Assignment } from '../core/plan/snapshot.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { AgentRecord, Fleet } from './fleet.ts';
-import { renderLaunch } from './launch.ts';
+import { type LaunchFacts, renderLaunch } from './launch.ts';
 import type { World } from './observe.ts';
 import { SLOT_KEY_VERSION } from './slot-keys.ts';
 
@@ -23,45 +23,58 @@ export function createTeller(options: TellerOptions): (world: World) => number {
     let told = 0;
     for (const slot of world.slots) {
       const record = options.fleet.agents.get(slot.podUid);
-      if (!slot.isUsable || record === undefined) continue;
-      const instances = renderInstances(world, { pool: slot.pool, record }, options);
-      if (instances !== undefined && tell(record, instances, options)) told += 1;
+      if (!slot.isUsable || record?.session === undefined) continue;
+      const facts = lookUp(world, { pool: slot.pool, record }, options);
+      if (facts !== undefined && tell(record, facts, options)) told += 1;
     }
     return told;
   };
 }
 
+interface InstanceFacts extends LaunchFacts {
+  readonly assignment: Assignment;
+}
+
 /** Undefined when an instance is to stay and what it runs is not known. */
-function renderInstances(
+function lookUp(
   world: World,
   { pool: poolName, record }: { readonly pool: string; readonly record: AgentRecord },
   { cluster, engineBuilds }: TellerOptions,
-): TargetInstance[] | undefined {
-  const builds = new Map(record.report?.instances.map(({ revision, engineBuild }) => [revision, engineBuild]));
-  const instances: TargetInstance[] = [];
+): InstanceFacts[] | undefined {
+  const facts: InstanceFacts[] = [];
   for (const assignment of record.assigned) {
     const revision = world.revisions.get(assignment.revision);
     const model = cluster.get(kinds.Model, assignment.model);
     const pool = world.pools.get(poolName);
     if (revision === undefined || model === undefined || pool === undefined) return undefined;
-    const engineBuild = builds.get(assignment.revision) ?? engineBuilds[revision.spec.engine.name];
-    instances.push({ ...named(assignment), launch: renderLaunch({ revision, model, pool, engineBuild }) });
+    const report = record.report?.instances.find((instance) => instance.revision === assignment.revision);
+    const engineBuild = report?.engineBuild ?? engineBuilds[revision.spec.engine.name];
+    facts.push({ assignment, revision, model, pool, engineBuild });
   }
-  return instances;
+  return facts;
 }
 
-function named({ model, revision, rung }: Assignment): Omit<TargetInstance, 'launch'> {
-  return { model, revision, rung };
+/** What a target follows from, in short: most slots have nothing new to be told at most plans. */
+function stampOf(facts: readonly InstanceFacts[]): string {
+  return facts
+    .map(({ assignment, revision, model, pool, engineBuild }) => {
+      const { metadata } = revision;
+      const specs = `${model.metadata.uid} ${model.metadata.generation} ${pool.metadata.generation}`;
+      return `${assignment.revision} ${assignment.rung} ${metadata.resourceVersion} ${specs} ${engineBuild}`;
+    })
+    .join('\n');
 }
 
-function tell(record: AgentRecord, instances: readonly TargetInstance[], options: TellerOptions): boolean {
-  const { session, podUid } = record;
-  if (session === undefined) return false;
+function tell(record: AgentRecord, facts: readonly InstanceFacts[], options: TellerOptions): boolean {
+  const { session, podUid, told } = record;
+  const stamp = stampOf(facts);
+  if (session === undefined || (told?.session === session.id && told.stamp === stamp)) return false;
+  const instances = facts.map(({ assignment, ...launch }) => ({ ...assignment, launch: renderLaunch(launch) }));
   const keys = [{ version: SLOT_KEY_VERSION, key: options.slotKey(podUid) }];
   const content = JSON.stringify([instances, keys]);
-  if (record.told?.session === session.id && record.told.content === content) return false;
-  const isSent = session.send({ type: 'target', ...options.nextFence(), instances: [...instances], keys });
+  const isNews = told?.session !== session.id || told.content !== content;
   // What could not be sent is tried again at the next plan.
-  if (isSent) record.told = { session: session.id, content };
-  return isSent;
+  if (isNews && !session.send({ type: 'target', ...options.nextFence(), instances, keys })) return false;
+  record.told = { session: session.id, stamp, content };
+  return isNews;
 }

@@ -12,12 +12,18 @@ const KEPT_STRING_BYTES_MAX = 4096;
 const STRING_BYTES_MAX = 64 * 1024 * 1024;
 const ARRAY_ITEMS_MAX = 16 * 1024 * 1024;
 const NESTING_MAX = 4;
+const TENSORS_MAX = 1_000_000;
+const DIMENSIONS_MAX = 8;
+/** Where tensors begin is a multiple of this, unless the file says otherwise. */
+const ALIGNMENT_BYTES = 32;
 
 export type GgufScalar = string | number | bigint | boolean;
 
 export interface GgufHeader {
   readonly version: number;
   readonly tensorCount: number;
+  /** A file of fewer bytes was cut: its last tensor would begin beyond the end. */
+  readonly fileBytesMin: number;
   /** Scalar metadata. Arrays and long strings are not kept. */
   readonly metadata: ReadonlyMap<string, GgufScalar>;
 }
@@ -45,6 +51,8 @@ interface Window {
   /** The bytes are valid until the next call. */
   take(bytes: number): Promise<Buffer>;
   skip(bytes: number): Promise<void>;
+  /** Bytes read or skipped so far. */
+  position(): number;
 }
 
 function createWindow(file: FileHandle, signal: AbortSignal): Window {
@@ -70,6 +78,7 @@ function createWindow(file: FileHandle, signal: AbortSignal): Window {
   };
   return {
     take,
+    position: () => filePosition - (buffer.length - at),
     u32: async () => (await take(4)).readUInt32LE(0),
     async length(max, what) {
       const value = (await take(8)).readBigUInt64LE(0);
@@ -90,7 +99,7 @@ async function parseHeader(window: Window): Promise<GgufHeader> {
   if ((await window.take(4)).toString('latin1') !== 'GGUF') throw new GgufError('is not a GGUF file');
   const version = await window.u32();
   if (version !== 2 && version !== 3) throw new GgufError(`has GGUF version ${version}; versions 2 and 3 are read`);
-  const tensorCount = await window.length(1_000_000, 'tensors');
+  const tensorCount = await window.length(TENSORS_MAX, 'tensors');
   const pairs = await window.length(PAIRS_MAX, 'metadata entries');
   const metadata = new Map<string, GgufScalar>();
   for (let pair = 0; pair < pairs; pair += 1) {
@@ -99,7 +108,28 @@ async function parseHeader(window: Window): Promise<GgufHeader> {
     const value = await readValue(window, await window.u32(), 0);
     if (value !== undefined) metadata.set(key, value);
   }
-  return { version, tensorCount, metadata };
+  const lastOffset = await readLastOffset(window, tensorCount);
+  const alignment = alignmentOf(metadata);
+  const fileBytesMin = tensorCount === 0 ? 0 : Math.ceil(window.position() / alignment) * alignment + lastOffset + 1;
+  return { version, tensorCount, metadata, fileBytesMin };
+}
+
+/** Where the last tensor begins, counted from the first. */
+async function readLastOffset(window: Window, tensorCount: number): Promise<number> {
+  let last = 0;
+  for (let tensor = 0; tensor < tensorCount; tensor += 1) {
+    await window.skip(await window.length(KEY_BYTES_MAX, 'bytes in the name of a tensor'));
+    const dimensions = await window.u32();
+    if (dimensions > DIMENSIONS_MAX) throw new GgufError(`has a tensor of ${dimensions} dimensions`);
+    await window.skip(8 * dimensions + 4);
+    last = Math.max(last, await window.length(Number.MAX_SAFE_INTEGER, 'bytes before a tensor'));
+  }
+  return last;
+}
+
+function alignmentOf(metadata: ReadonlyMap<string, GgufScalar>): number {
+  const alignment = metadata.get('general.alignment');
+  return typeof alignment === 'number' && alignment > 0 ? alignment : ALIGNMENT_BYTES;
 }
 
 const STRING_TYPE = 8;

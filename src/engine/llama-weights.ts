@@ -1,5 +1,6 @@
 // Resolves a GGUF file to what a revision pins: absolute path, size, digest and trained context length.
 // Never starts an engine and never changes the file.
+import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fail, ok } from '../lib/result.ts';
 import type { WeightsError, WeightsResolver, WeightsResult } from '../ports/weights.ts';
@@ -10,9 +11,16 @@ import { GgufError, readGgufHeader, trainedContextLength } from './gguf.ts';
 export function createLlamaWeights(options: { cacheFile?: string } = {}): WeightsResolver {
   const digests = createFileDigests(options.cacheFile);
   const look = async (path: string, expected: string | undefined, signal: AbortSignal): Promise<WeightsResult> => {
-    const contextLength = trainedContextLength(await readGgufHeader(path, signal));
+    const header = await readGgufHeader(path, signal);
+    const contextLength = trainedContextLength(header);
     if (contextLength === undefined) {
       return refuse('WeightsInvalid', `${path} does not say what context length the model was trained for.`);
+    }
+    // Before the digest, which takes its time with a large file.
+    const { size } = await stat(path);
+    if (size < header.fileBytesMin) {
+      const message = `${path} was cut: it has ${size} bytes, and its tensors need more than ${header.fileBytesMin - 1}. Copy or download it again.`;
+      return refuse('WeightsInvalid', message);
     }
     const { sizeBytes, sha256 } = await digests.digest(path, signal);
     if (expected !== undefined && expected !== sha256) {

@@ -10,6 +10,7 @@ import { createLog } from '../telemetry/log.ts';
 import { chooseApiKeysFile } from './api-keys-file.ts';
 import { type DataFolder, lockDataFolder, openDataFolder, writePrivateFile } from './data-folder.ts';
 import { applyDemoOnce } from './demo.ts';
+import { chooseLinkPort, rememberLinkPort } from './link-port.ts';
 import { openRotatingFile } from './log-file.ts';
 import type { Facts, Part, StartedPart } from './part.ts';
 import { renderScreen, type ScreenFacts } from './screen.ts';
@@ -105,11 +106,13 @@ async function startParts(
   start: (spec: ChildSpec) => Promise<Facts>,
 ): Promise<Pick<ScreenFacts, 'addresses' | 'models' | 'keys' | 'isReady'>> {
   const api = await start(apiSpec(settings, folder));
+  const linkPort = await chooseLinkPort(settings.linkPort ?? 0, folder);
   const [models, controller] = await Promise.all([
     applyDemoOnce(folder, stopping),
-    start(controllerSpec(settings, folder)),
+    start(controllerSpec(settings, folder, linkPort)),
     start(nodeSpec(settings, folder)),
   ]);
+  rememberLinkPort(Number(controller.linkPort), folder);
   const keys = chooseApiKeysFile(settings, folder);
   const linkUrl = `ws://127.0.0.1:${controller.linkPort}`;
   const router = await start(routerSpec(settings, folder, { linkUrl, apiKeysFile: keys.file }));
@@ -166,13 +169,13 @@ function nodeSpec(settings: Settings, folder: DataFolder): ChildSpec {
   };
 }
 
-function controllerSpec(settings: Settings, folder: DataFolder): ChildSpec {
+function controllerSpec(settings: Settings, folder: DataFolder, linkPort: number): ChildSpec {
   return {
     name: 'controller',
     args: (last) => [
       'controller',
       ...['--kubeconfig', folder.secretFile('controller.kubeconfig')],
-      ...['--link-port', keptPort(settings.linkPort, last?.linkPort)],
+      ...['--link-port', keptPort(linkPort, last?.linkPort)],
       ...['--admin-port', keptPort(0, last?.adminPort)],
       ...['--admin-token-file', folder.secretFile('controller-admin-token')],
       ...['--log-level', settings.logLevel ?? 'info'],

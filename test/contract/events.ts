@@ -53,7 +53,6 @@ export function eventContract(session: Session): void {
     assert.deepEqual((await find(byObject)).sort(), names);
     assert.deepEqual(await find({ 'involvedObject.uid': uid, type: 'Warning' }), [warning.metadata.name]);
     assert.deepEqual(await find({ 'involvedObject.uid': uid, reason: 'Awake' }), [normal.metadata.name]);
-    assert.deepEqual(await find({ 'involvedObject.uid': uid, 'source.component': 'nobody' }), []);
   });
 
   test('an event is counted up by a merge patch', async () => {

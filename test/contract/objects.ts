@@ -132,7 +132,7 @@ export function objectContract(session: Session): void {
     const read = await session.get(Model, name);
     assert.equal(read.metadata.resourceVersion, real.metadata.resourceVersion);
     assert.equal(read.metadata.generation, 1);
-    const bad = await session.expect(400, 'POST', `${session.path(Model)}?dryRun=Some`, { body: model(`${name}x`) });
+    const bad = await session.expect(422, 'POST', `${session.path(Model)}?dryRun=Some`, { body: model(`${name}x`) });
     assert.equal(bad.status, 'Failure');
   });
 

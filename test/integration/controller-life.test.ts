@@ -263,6 +263,9 @@ describe('weights', () => {
     await lab.pass(START_MS + 200);
     assert.equal(router.table().warmth.get('demo')?.failure?.reason, 'LoadFailed');
     assert.equal(condition('Ready')?.reason, 'LoadFailed');
+    // The next try is under way: the condition does not come and go with it.
+    await lab.pass(START_MS + 1100);
+    assert.equal(condition('Ready')?.reason, 'LoadFailed');
     router.demand([]);
     onlyAgent().breakRevision(revision, undefined);
     await lab.pass(3000);

@@ -12,7 +12,7 @@ export function reportOn(revision: string, rung: Rung, changes: Partial<Instance
     probed: rung === 'Awake',
     inFlight: 0,
     rungAgeMs: 60_000,
-    failures: 0,
+    failures: undefined,
     ...changes,
   };
 }
@@ -65,6 +65,7 @@ export function claimFor(revision: string, desired: number, changes: Partial<Cla
     min: 0,
     canSleep: true,
     isBusy: false,
+    isPatient: false,
     waitedMs: 0,
     ...changes,
   };

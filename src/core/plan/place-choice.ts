@@ -83,7 +83,8 @@ function mayYield(bench: Bench, place: Place, claim: Claim): boolean {
   if (ascent === 'Failed') return true;
   if (ascent !== 'Up' || report === undefined) return false;
   if (!occupant.isBusy && report.inFlight === 0) return report.rungAgeMs >= bench.bounds.settleMs;
-  return bench.placesOf(claim.revision).length === 0 && report.rungAgeMs >= bench.bounds.residencyMs;
+  if (claim.isPatient || bench.placesOf(claim.revision).length > 0) return false;
+  return report.rungAgeMs >= bench.bounds.residencyMs;
 }
 
 function pick(places: readonly Place[], score: (place: Place) => Score): Place | undefined {

@@ -15,6 +15,8 @@ export interface Claim {
   readonly canSleep: boolean;
   /** Routers have requests for it. */
   readonly isBusy: boolean;
+  /** It takes a slot from nobody who has work. */
+  readonly isPatient: boolean;
   /** How long its oldest request, or the candidate itself, has waited. */
   readonly waitedMs: number;
 }

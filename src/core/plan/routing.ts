@@ -7,6 +7,8 @@ import { ascentOf, awakeIn, type InstanceView, lastingFailure, reportOf, type Sl
 export interface RoutedSlot extends SlotView {
   /** host:port of the agent's data path; undefined while it is not known. */
   readonly address: string | undefined;
+  /** By instance: requests that its engine was started for. It takes no more, whatever its Model says by now. */
+  readonly places: ReadonlyMap<string, number>;
 }
 
 export interface RoutedModel {
@@ -36,7 +38,7 @@ export function listOpenInstances(slots: readonly RoutedSlot[], models: readonly
     if (slot.isLeaving || slot.address === undefined || model === undefined || report === undefined) return [];
     if (ascentOf(report) !== 'Up') return [];
     const { podUid, address } = slot;
-    const { concurrency } = model;
+    const concurrency = Math.min(model.concurrency, slot.places.get(report.id) ?? model.concurrency);
     return [{ instance: report.id, podUid, model: model.model, revision: report.revision, address, concurrency }];
   });
 }

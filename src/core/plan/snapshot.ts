@@ -9,9 +9,16 @@ export interface Assignment {
   readonly rung: TargetInstance['rung'];
 }
 
+/** Climbs in a row that failed, as far as this controller saw. */
+export interface ClimbFailures {
+  readonly count: number;
+  /** Why the last one failed; it is kept while the next try is under way. */
+  readonly last: { readonly reason: string; readonly message: string };
+}
+
 export interface InstanceView extends InstanceReport {
-  /** Climbs in a row that failed, as far as this controller saw. */
-  readonly failures: number;
+  /** Undefined after a climb that did not fail. */
+  readonly failures: ClimbFailures | undefined;
 }
 
 export interface SlotView {
@@ -73,7 +80,9 @@ export function lastingFailure(
 ): { readonly reason: string; readonly message: string } | undefined {
   const { failure, failures, rung } = report;
   if (failure === undefined || (rung !== 'Failed' && rung !== 'Staged')) return undefined;
-  return failures > 1 || lasting.has(failure.reason) ? { reason: failure.reason, message: failure.message } : undefined;
+  return (failures?.count ?? 0) > 1 || lasting.has(failure.reason)
+    ? { reason: failure.reason, message: failure.message }
+    : undefined;
 }
 
 export function awakeIn(slot: SlotView): Assignment | undefined {

@@ -5,7 +5,7 @@ import { asList, asObject, asText, isObject } from './json-value.ts';
 import { renderTime } from './object-form.ts';
 import type { StoredObject } from './object-index.ts';
 import type { Transaction } from './object-store.ts';
-import { badRequest, conflict, forbiddenObject } from './status-error.ts';
+import { ApiError, badRequest, conflict, forbiddenObject } from './status-error.ts';
 
 export type Propagation = 'Background' | 'Foreground' | 'Orphan';
 
@@ -56,10 +56,10 @@ function parseGrace(value: unknown): { graceSeconds?: number } {
   return { graceSeconds: Math.min(seconds, GRACE_SECONDS_MAX) };
 }
 
-/** `dryRun=All`, once or more. Throws ApiError 400 for anything else. */
+/** `dryRun=All`, once or more. Throws ApiError 422 for anything else. */
 export function parseDryRun(values: readonly unknown[]): boolean {
   const wrong = values.find((value) => value !== 'All' && value !== '');
-  if (wrong !== undefined) throw badRequest(`dryRun must be All, but is ${JSON.stringify(wrong)}`);
+  if (wrong !== undefined) throw new ApiError(422, 'Invalid', `dryRun must be All, but is ${JSON.stringify(wrong)}`);
   return values.includes('All');
 }
 

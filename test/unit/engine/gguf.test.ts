@@ -28,8 +28,15 @@ const u64 = (value: number | bigint) => {
 };
 const text = (value: string) => Buffer.concat([u64(Buffer.byteLength(value)), Buffer.from(value)]);
 const pair = (key: string, type: number, value: Uint8Array) => Buffer.concat([text(key), u32(type), value]);
-const file = (pairs: readonly Uint8Array[], head: { version?: number; count?: number } = {}) =>
-  Buffer.concat([Buffer.from('GGUF'), u32(head.version ?? 3), u64(2), u64(head.count ?? pairs.length), ...pairs]);
+const file = (
+  pairs: readonly Uint8Array[],
+  head: { version?: number; count?: number; tensors?: readonly Uint8Array[] } = {},
+) => {
+  const { version = 3, count = pairs.length, tensors = [] } = head;
+  return Buffer.concat([Buffer.from('GGUF'), u32(version), u64(tensors.length), u64(count), ...pairs, ...tensors]);
+};
+const tensor = (name: string, offset: number | bigint) =>
+  Buffer.concat([text(name), u32(2), u64(4), u64(8), u32(0), u64(offset)]);
 
 describe('a GGUF header', () => {
   test('of the demo model', async () => {
@@ -59,7 +66,17 @@ describe('a GGUF header', () => {
       flag: true,
     });
     assert.equal(trainedContextLength(header), 32_768);
-    assert.equal(header.tensorCount, 2);
+    assert.equal(header.tensorCount, 0);
+    assert.equal(header.fileBytesMin, 0);
+  });
+
+  test('says how long the file must be at least', async () => {
+    const bytes = file([], { tensors: [tensor('a', 0), tensor('b', 128), tensor('c', 64)] });
+    assert.equal((await read(bytes)).fileBytesMin, Math.ceil(bytes.length / 32) * 32 + 129);
+    const aligned = file([pair('general.alignment', 4, u32(512))], { tensors: [tensor('a', 0)] });
+    assert.equal((await read(aligned)).fileBytesMin, 513);
+    const whole = await readGgufHeader(demo, signal);
+    assert.ok(whole.fileBytesMin > 100_000 && whole.fileBytesMin <= readFileSync(demo).length);
   });
 
   const broken: [string, Uint8Array, RegExp][] = [
@@ -73,6 +90,12 @@ describe('a GGUF header', () => {
     ['an unknown type', file([pair('a', 77, u32(1))]), /unknown type 77/],
     ['an endless string', file([pair('a', 8, u64(2n ** 63n))]), /bytes in a metadata string/],
     ['an endless array', file([pair('a', 9, Buffer.concat([u32(4), u64(2n ** 60n)]))]), /items in a metadata array/],
+    ['a tensor table cut short', file([], { tensors: [tensor('a', 0).subarray(0, 30)] }), /ends in the middle/],
+    [
+      'a tensor of many dimensions',
+      file([], { tensors: [Buffer.concat([text('a'), u32(99)])] }),
+      /tensor of 99 dimensions/,
+    ],
     ['a string cut short', file([pair('a', 8, Buffer.concat([u64(100), Buffer.from('abc')]))]), /ends in the middle/],
     [
       'arrays in arrays in arrays',

@@ -38,6 +38,11 @@ describe('weights in a file', () => {
     assert.equal((await refusal(join(folder, 'none.gguf')))?.reason, 'WeightsMissing');
     assert.equal((await refusal(folder))?.reason, 'WeightsUnreadable');
     assert.deepEqual(await refusal(garbage), { reason: 'WeightsInvalid', message: `${garbage} is not a GGUF file.` });
+    const cut = join(folder, 'cut.gguf');
+    writeFileSync(cut, readFileSync(demo).subarray(0, 200_000));
+    const { reason, message } = (await refusal(cut)) ?? {};
+    assert.equal(reason, 'WeightsInvalid');
+    assert.match(message ?? '', /was cut: it has 200000 bytes/);
     assert.equal((await refusal(demo, 'f'.repeat(64)))?.reason, 'HashMismatch');
   });
 

@@ -36,7 +36,12 @@ const instance = (revision: string) =>
       inFlight: fc.nat(2),
       rungAgeMs: fc.nat(20_000),
       failure,
-      failures: fc.nat(3),
+      failures: fc.option(
+        fc.record({ count: fc.nat(3), last: fc.constant({ reason: 'LoadFailed', message: 'why' }) }),
+        {
+          nil: undefined,
+        },
+      ),
     })
     .map(
       ({ failure: failed, ...facts }): InstanceView => ({
@@ -119,7 +124,11 @@ test('a slot that cannot be told is not planned, and room is not spent twice', (
 test('only an instance that is awake, probed and wanted so is open to routers', () => {
   fc.assert(
     fc.property(snapshots, fc.constantFrom(...revisions), (snapshot, stable) => {
-      const slots = snapshot.slots.map((one) => ({ ...one, address: '127.0.0.1:1' }));
+      const slots = snapshot.slots.map((one) => ({
+        ...one,
+        address: '127.0.0.1:1',
+        places: new Map<string, number>(),
+      }));
       const routed = { model: 'm', stable, concurrency: 1, weightsBytes: 1, times: {}, failure: undefined, waitMs: 0 };
       for (const open of listOpenInstances(slots, [routed])) {
         const where = slots.find(({ podUid }) => podUid === open.podUid);

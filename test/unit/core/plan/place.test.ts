@@ -97,6 +97,14 @@ describe('who gives way', () => {
     assert.deepEqual(plan(placeSnapshot([awakeSlot('a', 'm-1')], claims)).slots, { a: 'm-2@Awake m-1@Asleep' });
   });
 
+  test('a patient one takes an idle slot, and none that has work', () => {
+    const patient = claimFor('m-2', 1, { isPatient: true });
+    const claims = (isBusy: boolean) => [claimFor('m-1', 1, { isBusy }), patient];
+    const slots = [awakeSlot('a', 'm-1')];
+    assert.match(plan(placeSnapshot(slots, claims(true))).slots.a ?? '', /^m-1@Awake/);
+    assert.match(plan(placeSnapshot(slots, claims(false))).slots.a ?? '', /^m-2@Awake/);
+  });
+
   test('what may not sleep is stopped instead', () => {
     const claims = [claimFor('x-1', 1, { canSleep: false }), asking];
     assert.deepEqual(plan(placeSnapshot([awakeSlot('a', 'x-1')], claims)).slots, { a: 'm-1@Awake' });

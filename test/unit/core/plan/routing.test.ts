@@ -8,7 +8,9 @@ import {
   divideShares,
   listOpenInstances,
   type RoutedModel,
+  type RoutedSlot,
 } from '../../../../src/core/plan/routing.ts';
+import type { SlotView } from '../../../../src/core/plan/snapshot.ts';
 import { assign, awakeSlot, reportOn, slotWith } from '../../../support/placement.ts';
 
 const model: RoutedModel = {
@@ -21,25 +23,35 @@ const model: RoutedModel = {
   waitMs: 0,
 };
 const address = '10.0.0.1:8000';
+const routed = (slot: SlotView, changes: Partial<RoutedSlot> = {}): RoutedSlot => ({
+  ...slot,
+  address,
+  places: new Map(),
+  ...changes,
+});
 
 describe('what is open to routers', () => {
   const open = (slot: Parameters<typeof listOpenInstances>[0][number]) =>
     listOpenInstances([slot], [model]).map(({ instance }) => instance);
   test('an instance that is awake and wanted so', () => {
-    assert.deepEqual(listOpenInstances([{ ...awakeSlot('a', 'm-1'), address }], [model]), [
+    assert.deepEqual(listOpenInstances([routed(awakeSlot('a', 'm-1'))], [model]), [
       { instance: 'pod/m-1/1', podUid: 'uid-a', model: 'm', revision: 'm-1', address, concurrency: 8 },
     ]);
   });
+  test('for no more requests than its engine was started for', () => {
+    const slot = routed(awakeSlot('a', 'm-1'), { places: new Map([['pod/m-1/1', 3]]) });
+    assert.equal(listOpenInstances([slot], [model])[0]?.concurrency, 3);
+  });
   const closed: readonly [string, Parameters<typeof open>[0]][] = [
-    ['one whose probe is not through', { ...awakeSlot('a', 'm-1', { probed: false }), address }],
-    ['one of a revision that does not answer', { ...awakeSlot('a', 'm-2'), address }],
+    ['one whose probe is not through', routed(awakeSlot('a', 'm-1', { probed: false }))],
+    ['one of a revision that does not answer', routed(awakeSlot('a', 'm-2'))],
     [
       'one that is to sleep',
-      { ...slotWith('a', [reportOn('m-1', 'Awake')], { assigned: [assign('m-1', 'Asleep')] }), address },
+      routed(slotWith('a', [reportOn('m-1', 'Awake')], { assigned: [assign('m-1', 'Asleep')] })),
     ],
-    ['one in a slot that leaves', { ...awakeSlot('a', 'm-1'), isLeaving: true, address }],
-    ['one whose address is not known', { ...awakeSlot('a', 'm-1'), address: undefined }],
-    ['one that drains', { ...awakeSlot('a', 'm-1', { rung: 'Draining' }), address }],
+    ['one in a slot that leaves', routed(awakeSlot('a', 'm-1'), { isLeaving: true })],
+    ['one whose address is not known', routed(awakeSlot('a', 'm-1'), { address: undefined })],
+    ['one that drains', routed(awakeSlot('a', 'm-1', { rung: 'Draining' }))],
   ];
   for (const [name, slot] of closed) test(`not ${name}`, () => assert.deepEqual(open(slot), []));
 });
@@ -100,8 +112,13 @@ describe('warmth', () => {
     assert.equal(warmth([], { times: {}, weightsBytes: 4_000_000_000 }).etaMs, stagedMs);
     assert.ok(stagedMs > 5000 && asleepMs < stagedMs);
   });
-  const failed = (reason: string, failures: number, retryInMs = 900) => [
-    slotWith('a', [reportOn('m-1', 'Failed', { failures, failure: { reason, message: 'why', retryInMs } })]),
+  const failed = (reason: string, count: number, retryInMs = 900) => [
+    slotWith('a', [
+      reportOn('m-1', 'Failed', {
+        failures: { count, last: { reason, message: 'why' } },
+        failure: { reason, message: 'why', retryInMs },
+      }),
+    ]),
   ];
   test('a lasting failure is told, a first one of another kind is waited out, and none outlives its retry', () => {
     assert.deepEqual(warmth(failed('LoadFailed', 1)).failure, { reason: 'LoadFailed', message: 'why' });

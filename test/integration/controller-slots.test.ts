@@ -1,0 +1,227 @@
+// Several slots, several models: pools grow and shrink, models share a slot fairly, slots that vanish are made up for, and the
+// API may fail for a while. On a manual clock, with agents and routers in memory.
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { kinds } from '../../src/api/kinds.ts';
+import { residentRungs } from '../../src/api/link.ts';
+import { createLab, type Lab } from '../support/controller-lab.ts';
+import { START_MS } from '../support/lab-agent.ts';
+
+let lab: Lab;
+beforeEach(async () => {
+  lab = await createLab();
+});
+afterEach(async () => {
+  await lab.stop();
+  assert.equal(lab.clock.pendingTimers(), 0, 'no timer is left');
+});
+
+const pool = () => lab.cluster.must(kinds.Pool, 'default');
+const revisionOf = (model: string) => lab.cluster.must(kinds.Model, model).status?.stableRevision ?? '';
+const awakeModels = () =>
+  [...lab.agents.values()]
+    .flatMap((agent) =>
+      agent
+        .instances()
+        .filter(({ rung }) => rung === 'Awake')
+        .map(({ model }) => model),
+    )
+    .sort();
+
+describe('slots', () => {
+  test('are made for what is wanted, counted in the status, and never more than the most', async () => {
+    lab.pool('default', { slots: { min: 0, max: 2 } });
+    for (const name of ['a', 'b', 'c']) lab.model(name);
+    const router = lab.router();
+    router.demand([]);
+    await lab.pass(100);
+    assert.equal(lab.agents.size, 0, 'nobody asks, so there is none');
+    assert.equal(pool().status?.conditions?.[0]?.reason, 'Empty');
+    router.demand([
+      { model: 'a', queued: 1 },
+      { model: 'b', queued: 1 },
+      { model: 'c', queued: 1 },
+    ]);
+    await lab.pass(START_MS + 500);
+    assert.equal(lab.agents.size, 2);
+    assert.equal(awakeModels().length, 2);
+    const { slots, ready, awake, spare, nextSerial } = pool().status ?? {};
+    assert.deepEqual(
+      { slots, ready, awake, spare, nextSerial },
+      { slots: 2, ready: 2, awake: 2, spare: 0, nextSerial: 2 },
+    );
+    assert.equal(new Set(lab.cluster.writes.filter((write) => write.startsWith('create Pod'))).size, 2);
+  });
+
+  test('above the least go when they were unused for long, the least stays', async () => {
+    lab.pool('default', { slots: { min: 1, max: 2 } });
+    for (const name of ['a', 'b']) lab.model(name, { scaling: { sleepAfterSeconds: 10 } });
+    const router = lab.router();
+    router.demand([
+      { model: 'a', queued: 1 },
+      { model: 'b', queued: 1 },
+    ]);
+    await lab.pass(START_MS + 500);
+    assert.equal(pool().status?.slots, 2);
+    router.demand([]);
+    await lab.pass(30_000);
+    assert.equal(pool().status?.slots, 2);
+    lab.clock.advance(580_000);
+    await lab.pass(65_000);
+    assert.equal(pool().status?.slots, 1);
+  });
+
+  test('whose Pod is deleted are made up for, and what was awake comes up elsewhere', async () => {
+    lab.pool('default', { slots: { min: 1, max: 1 } });
+    lab.model('a', { scaling: { minAwake: 1 } });
+    const router = lab.router();
+    router.demand([]);
+    await lab.pass(START_MS + 500);
+    const [first] = lab.agents.keys();
+    assert.deepEqual(awakeModels(), ['a']);
+    lab.cluster.drop(kinds.Pod, first ?? '');
+    await lab.pass(START_MS + 1500);
+    assert.equal(lab.agents.size, 2);
+    assert.equal(lab.cluster.get(kinds.Pod, first ?? ''), undefined);
+    assert.equal(router.table().endpoints.length, 1);
+    assert.notEqual(router.table().endpoints[0]?.podUid, lab.agents.get(first ?? '')?.podUid);
+  });
+
+  test('whose agent is away for long no longer hold a model back', async () => {
+    lab.pool('default', { slots: { min: 2, max: 2 } });
+    lab.model('a', { scaling: { minAwake: 1 } });
+    const router = lab.router();
+    router.demand([]);
+    await lab.pass(START_MS + 500);
+    const holder = [...lab.agents.values()].find((agent) => agent.instances().length > 0);
+    holder?.disconnect();
+    await lab.pass(10_000);
+    assert.deepEqual(
+      router.table().endpoints.map(({ podUid }) => podUid),
+      [holder?.podUid],
+      'it may still serve',
+    );
+    await lab.pass(8000);
+    assert.ok(router.table().endpoints.every(({ podUid }) => podUid !== holder?.podUid));
+    assert.equal(router.table().endpoints.length, 1);
+    holder?.connect();
+    await lab.pass(2000);
+    assert.deepEqual(awakeModels(), ['a'], 'one of the two goes');
+  });
+
+  test('that cannot start are said to be, and make nobody wait for ever', async () => {
+    await lab.stop();
+    lab = await createLab({ startsPods: false });
+    lab.pool('default', { slots: { min: 1, max: 1 } });
+    lab.model('a');
+    const router = lab.router();
+    router.demand([{ model: 'a', queued: 1 }]);
+    await lab.pass(500);
+    const [pod] = lab.cluster.list(kinds.Pod);
+    lab.cluster.setPodStatus(pod?.metadata.name ?? '', { phase: 'Pending', message: 'The Pod does not fit.' });
+    await lab.pass(100);
+    const [ready] = pool().status?.conditions ?? [];
+    assert.deepEqual([ready?.status, ready?.message], ['False', 'The Pod does not fit.']);
+    const told = lab.cluster.must(kinds.Model, 'a').status?.conditions?.find(({ type }) => type === 'Ready');
+    assert.deepEqual([told?.reason, told?.message], ['NoSlot', 'No slot is ready: The Pod does not fit.']);
+    assert.ok((router.table().warmth.get('a')?.etaMs ?? 0) < 10_000);
+    await lab.pass(12_000);
+    assert.ok((router.table().warmth.get('a')?.etaMs ?? 0) >= 60_000, 'a caller is not told that it comes soon');
+    assert.equal(lab.cluster.list(kinds.Pod).length, 1);
+  });
+
+  test('with an address of an earlier controller are replaced', async () => {
+    lab.pool('default', { slots: { min: 1, max: 1 } });
+    lab.router().demand([]);
+    await lab.pass(200);
+    const [agent] = lab.agents.values();
+    const [pod] = lab.cluster.list(kinds.Pod);
+    agent?.disconnect();
+    const [container] = pod?.spec.containers ?? [];
+    const env = [{ name: 'STOKER_LINK_URL', value: 'ws://127.0.0.1:1' }];
+    lab.cluster.change(kinds.Pod, agent?.name ?? '', { spec: { containers: [{ ...container, env }] } });
+    lab.cluster.setPodStatus(agent?.name ?? '', { phase: 'Running', conditions: [{ type: 'Ready', status: 'False' }] });
+    await lab.pass(500);
+    assert.equal(lab.agents.size, 2);
+    assert.equal(lab.cluster.list(kinds.Pod).length, 1);
+  });
+});
+
+describe('two models on one slot', () => {
+  test('both make progress while both have work, with no slot ever holding two', async () => {
+    lab.pool('default', { slots: { min: 1, max: 1 } });
+    lab.model('a', { serving: { drainSeconds: 1 } });
+    lab.model('b', { serving: { drainSeconds: 1 } });
+    const router = lab.router();
+    const served = { a: 0, b: 0 };
+    router.demand([
+      { model: 'a', queued: 1 },
+      { model: 'b', queued: 1 },
+    ]);
+    for (let second = 0; second < 90; second += 1) {
+      await lab.pass(1000);
+      for (const agent of lab.agents.values()) {
+        const residents = agent.instances().filter(({ rung }) => residentRungs.has(rung));
+        assert.ok(residents.length <= 1);
+        for (const target of agent.targets.slice(-1))
+          assert.ok(target.instances.filter(({ rung }) => rung === 'Awake').length <= 1);
+      }
+      for (const model of awakeModels()) served[model as 'a' | 'b'] += 1;
+    }
+    assert.ok(served.a >= 30 && served.b >= 30, JSON.stringify(served));
+  });
+
+  test('one without work gives its slot to the other, keeps its copy asleep, and comes back fast', async () => {
+    lab.pool('default', { slots: { min: 1, max: 1 } });
+    lab.model('a');
+    lab.model('b');
+    const router = lab.router();
+    router.demand([{ model: 'a', queued: 1 }]);
+    await lab.pass(START_MS + 200);
+    router.demand([]);
+    await lab.pass(2000);
+    router.demand([{ model: 'b', queued: 1 }]);
+    await lab.pass(START_MS + 300);
+    assert.deepEqual(awakeModels(), ['b']);
+    const [agent] = lab.agents.values();
+    assert.equal(agent?.instance(revisionOf('a'))?.rung, 'Asleep');
+    router.demand([]);
+    await lab.pass(2000);
+    router.demand([{ model: 'a', queued: 1 }]);
+    await lab.pass(400);
+    assert.deepEqual(awakeModels(), ['a']);
+  });
+});
+
+describe('the API', () => {
+  test('may be away for a while: what runs goes on, and writes are made up for', async () => {
+    lab.pool('default', { slots: { min: 1, max: 1 } });
+    lab.model('a', { scaling: { sleepAfterSeconds: 5 } });
+    const router = lab.router();
+    router.demand([]);
+    await lab.pass(200);
+    lab.cluster.fault = { reason: 'Unavailable', message: 'away' };
+    router.demand([{ model: 'a', queued: 1 }]);
+    await lab.pass(START_MS + 300);
+    assert.equal(router.table().endpoints.length, 1, 'a wake needs no write');
+    assert.equal(lab.cluster.must(kinds.Model, 'a').status?.rung, 'Staged');
+    lab.cluster.fault = undefined;
+    await lab.pass(5000);
+    assert.equal(lab.cluster.must(kinds.Model, 'a').status?.rung, 'Awake');
+  });
+});
+
+describe('a probe', () => {
+  test('of the first verified start is kept in the revision and expected of later ones', async () => {
+    lab.pool('default', { slots: { min: 1, max: 1 } });
+    lab.model('a', { scaling: { minAwake: 1 } });
+    lab.router().demand([]);
+    await lab.pass(START_MS + 500);
+    const revision = lab.cluster.must(kinds.ModelRevision, revisionOf('a'));
+    const sample = { tokenIds: [1, 2], logprobs: ['-0.1', '-0.2'] };
+    assert.deepEqual(revision.status?.probes, [{ key: 'cpu@builtin:0123456789ab', sample }]);
+    assert.equal(revision.status?.conditions?.[0]?.reason, 'Verified');
+    const [agent] = lab.agents.values();
+    assert.deepEqual(agent?.targets.at(-1)?.instances[0]?.launch.probeExpected, sample);
+  });
+});
