@@ -3,6 +3,8 @@
 /** Reconciles that run at the same time; keys that wait are bounded by the objects that exist. */
 export const RECONCILES_MAX = 8;
 export const RETRY_BACKOFF = { baseMs: 200, capMs: 60_000 } as const;
+/** A file that cannot be pinned is not looked at again before this time, unless the spec changes. */
+export const PIN_RETRY_MS_MIN = 2000;
 /** After a conflict the cache is a moment behind. */
 export const CONFLICT_RETRY_MS = 25;
 /** Every object is looked at again this often, whatever was heard of it. */

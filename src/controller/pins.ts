@@ -9,6 +9,7 @@ import { revisionDigest, revisionName } from '../api/revision-hash.ts';
 import { canonicalJson } from '../lib/canonical-json.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 import type { ResolvedWeights } from '../ports/weights.ts';
+import { PIN_RETRY_MS_MIN } from './bounds.ts';
 import { PATH_ANNOTATION } from './launch.ts';
 import type { ControllerOptions } from './options.ts';
 import { findOwned, ownedBy } from './ownership.ts';
@@ -64,7 +65,7 @@ export function createPins(options: ControllerOptions, onChange: (model: string)
       else if ('type' in pinned.error) return pinned.error;
       else refusals.set(model.metadata.uid ?? '', { key, ...pinned.error });
       onChange(name);
-      return pinned.ok ? done : { type: 'failed', sentence: describe(pinned.error) };
+      return pinned.ok ? done : { type: 'failed', sentence: describe(pinned.error), retryAfterMs: PIN_RETRY_MS_MIN };
     },
   };
 }
@@ -98,7 +99,7 @@ async function pin(
 const advice = {
   WeightsMissing: 'Put it there, or change spec.version.weights.file.path.',
   WeightsUnreadable: 'Make it readable for the user that Stoker runs as.',
-  WeightsInvalid: 'Use a complete GGUF file.',
+  WeightsInvalid: 'spec.version.weights.file.path has to name a complete GGUF file.',
   HashMismatch: 'Use the right file, or change spec.version.weights.file.sha256.',
 } as const;
 

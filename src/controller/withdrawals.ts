@@ -1,6 +1,5 @@
 // Tells a slot that leaves when no router's table names it any more, or when it was waited for long enough: from then on it
 // may refuse. Says it once in each session; never about a slot that stays.
-
 import { WITHDRAW_MS_MAX } from './bounds.ts';
 import type { Fleet } from './fleet.ts';
 import { areEndpointsAcknowledged } from './tables.ts';
@@ -16,9 +15,10 @@ export function createWithdrawals({ fleet, nextFence }: WithdrawalOptions): (now
     const areClear = areEndpointsAcknowledged(fleet);
     for (const record of fleet.agents.values()) {
       const { session, leavingSinceMs } = record;
-      if (session === undefined || leavingSinceMs === undefined || record.withdrawnTo === session.id) continue;
-      if (!areClear && nowMs - leavingSinceMs < WITHDRAW_MS_MAX) continue;
-      if (session.send({ type: 'withdrawn', ...nextFence() })) record.withdrawnTo = session.id;
+      const isUntold = session !== undefined && record.withdrawnTo !== session.id;
+      if (!isUntold || leavingSinceMs === undefined) continue;
+      const isDue = areClear || nowMs - leavingSinceMs >= WITHDRAW_MS_MAX;
+      if (isDue && session.send({ type: 'withdrawn', ...nextFence() })) record.withdrawnTo = session.id;
     }
   };
 }

@@ -44,7 +44,6 @@ const outcomeCodes = Object.keys({
   invalid_request: 0,
   context_length_exceeded: 0,
   invalid_api_key: 0,
-  model_not_allowed: 0,
   origin_not_allowed: 0,
   model_not_found: 0,
   route_not_found: 0,

@@ -224,4 +224,18 @@ describe('a probe', () => {
     const [agent] = lab.agents.values();
     assert.deepEqual(agent?.targets.at(-1)?.instances[0]?.launch.probeExpected, sample);
   });
+
+  test('by another engine build than the pinned one says so, and makes no revision', async () => {
+    lab.pool('default', { slots: { min: 1, max: 1 } });
+    lab.model('a', { scaling: { minAwake: 1 } });
+    lab.router().demand([]);
+    await lab.pass(200);
+    for (const agent of lab.agents.values()) agent.setEngineBuild('builtin:ffffffffffff');
+    await lab.pass(START_MS + 500);
+    const [verified] = lab.cluster.must(kinds.ModelRevision, revisionOf('a')).status?.conditions ?? [];
+    assert.deepEqual([verified?.type, verified?.status, verified?.reason], ['PinVerified', 'False', 'EngineChanged']);
+    assert.match(verified?.message ?? '', /builtin:0123456789ab and runs on builtin:ffffffffffff/);
+    assert.equal(lab.cluster.list(kinds.ModelRevision).length, 1);
+    assert.ok(lab.cluster.events.some(({ reason }) => reason === 'EngineChanged'));
+  });
 });

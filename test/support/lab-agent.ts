@@ -31,6 +31,8 @@ export interface LabAgent {
   setInFlight(revision: string, inFlight: number): void;
   /** Starts of this revision fail from now on; undefined mends it. */
   breakRevision(revision: string, reason: string | undefined): void;
+  /** What its engines say they are from now on. */
+  setEngineBuild(build: string): void;
   terminate(): void;
   connect(): void;
   disconnect(): void;
@@ -69,6 +71,7 @@ export class FollowingAgent implements LabAgent {
   #fence = { epoch: 0, seq: 0 };
   #last = '';
   #isOver = false;
+  #build = BUILD;
 
   constructor(pod: Pod, world: LabWorld) {
     this.podUid = pod.metadata.uid ?? '';
@@ -126,6 +129,10 @@ export class FollowingAgent implements LabAgent {
   breakRevision(revision: string, reason: string | undefined): void {
     if (reason === undefined) this.#broken.delete(revision);
     else this.#broken.set(revision, reason);
+  }
+
+  setEngineBuild(build: string): void {
+    this.#build = build;
   }
 
   terminate(): void {
@@ -207,7 +214,7 @@ export class FollowingAgent implements LabAgent {
       ...(failure === undefined ? {} : { failure: { ...failure, retryInMs: Math.max(0, instance.retryAtMs - nowMs) } }),
       ...(isUp
         ? {
-            engineBuild: BUILD,
+            engineBuild: this.#build,
             climb: { from: instance.fromRung, totalMs: instance.fromRung === 'Asleep' ? WAKE_MS : START_MS },
           }
         : {}),

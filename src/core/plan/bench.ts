@@ -24,6 +24,8 @@ export interface Bench {
   placesIn(pool: string): readonly Place[];
   /** Where the revision is assigned awake, leaving slots left out. */
   placesOf(revision: string): Place[];
+  /** How many these are. */
+  countOf(revision: string): number;
   /** Takes one place in a pool's room for new slots. False when there is none. */
   takeRoom(pool: string): boolean;
   assigned(): ReadonlyMap<string, readonly Assignment[]>;
@@ -48,6 +50,7 @@ export function createBench(snapshot: PlaceSnapshot, bounds: PlaceBounds): Bench
     poolOf: (name) => pools.get(name),
     placesIn: (pool) => byPool.get(pool) ?? [],
     placesOf: (revision) => [...(awakeAt.get(revision) ?? [])],
+    countOf: (revision) => awakeAt.get(revision)?.size ?? 0,
     takeRoom(pool) {
       const left = room.get(pool) ?? 0;
       if (left <= 0) return false;

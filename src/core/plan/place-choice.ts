@@ -13,11 +13,11 @@ export type Choice =
 export function findPlace(bench: Bench, claim: Claim): Choice {
   const places = placesFor(bench, claim);
   const free = places.filter((place) => place.awake() === undefined);
-  const isBroken = places.some((place) => hasFailedIn(place, claim));
   const untried = free.filter((place) => !hasFailedIn(place, claim));
   const best = pick(untried, (place) => scoreFree(place, claim)) ?? pick(free, (place) => scoreFree(place, claim));
   if (best !== undefined) return { type: 'place', place: best };
   // What fails in the slots that there are would fail in a new one: it takes its turn in those.
+  const isBroken = places.some((place) => hasFailedIn(place, claim));
   const pool = isBroken ? undefined : claim.pools.find((name) => bench.takeRoom(name));
   if (pool !== undefined) return { type: 'grow', pool };
   const yielding = bench.isComplete ? places.filter((place) => mayYield(bench, place, claim)) : [];
@@ -31,8 +31,13 @@ export function mayMoveTo(bench: Bench, claim: Claim): Place | undefined {
   return pick(free, (place) => scoreFree(place, claim));
 }
 
+/** Of its pools, those in which it is not awake already. */
 function placesFor(bench: Bench, claim: Claim): Place[] {
-  return claim.pools.flatMap((pool) => bench.placesIn(pool)).filter((place) => place.awake() !== claim.revision);
+  const places: Place[] = [];
+  for (const pool of claim.pools) {
+    for (const place of bench.placesIn(pool)) if (place.awake() !== claim.revision) places.push(place);
+  }
+  return places;
 }
 
 function hasFailedIn(place: Place, claim: Claim): boolean {
@@ -79,11 +84,11 @@ function mayYield(bench: Bench, place: Place, claim: Claim): boolean {
   const report = reportOf(place.slot, occupant.revision);
   const ascent = ascentOf(report);
   const isOwn = occupant.model === claim.model;
-  if (!isOwn && bench.placesOf(occupant.revision).length <= occupant.min) return false;
+  if (!isOwn && bench.countOf(occupant.revision) <= occupant.min) return false;
   if (ascent === 'Failed') return true;
   if (ascent !== 'Up' || report === undefined) return false;
   if (!occupant.isBusy && report.inFlight === 0) return report.rungAgeMs >= bench.bounds.settleMs;
-  if (claim.isPatient || bench.placesOf(claim.revision).length > 0) return false;
+  if (claim.isPatient || bench.countOf(claim.revision) > 0) return false;
   return report.rungAgeMs >= bench.bounds.residencyMs;
 }
 

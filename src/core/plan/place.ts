@@ -22,16 +22,18 @@ export function planPlacement(snapshot: PlaceSnapshot, bounds: PlaceBounds = pla
 /** Takes away what no claim covers, and what is no longer there to be kept. */
 function letGo(bench: Bench, place: Place): void {
   for (const assignment of place.assigned()) {
-    const { revision, rung } = assignment;
-    const claim = bench.claimOf(revision);
-    const report = reportOf(place.slot, revision);
-    if (claim === undefined) place.set(assignment, 'Absent', 'the revision is not used any more');
-    else if (!claim.pools.includes(place.slot.pool)) place.set(assignment, 'Absent', 'the model may not use this pool');
-    else if (rung === 'Asleep' && !isWarm(report)) place.set(assignment, 'Absent', 'the sleeper ended');
-    else if (rung === 'Asleep' && !claim.canSleep) place.set(assignment, 'Absent', 'the model may not sleep');
-    else if (rung === 'Staged' && report?.failure === undefined)
-      place.set(assignment, 'Absent', 'nothing keeps it here');
+    const claim = bench.claimOf(assignment.revision);
+    const reason = claim === undefined ? 'the revision is not used any more' : whyLetGo(claim, place, assignment);
+    if (reason !== undefined) place.set(assignment, 'Absent', reason);
   }
+}
+
+function whyLetGo(claim: Claim, { slot }: Place, { revision, rung }: Assignment): string | undefined {
+  const report = reportOf(slot, revision);
+  if (!claim.pools.includes(slot.pool)) return 'the model may not use this pool';
+  if (rung === 'Asleep' && !isWarm(report)) return 'the sleeper ended';
+  if (rung === 'Asleep' && !claim.canSleep) return 'the model may not sleep';
+  return rung === 'Staged' && report?.failure === undefined ? 'nothing keeps it here' : undefined;
 }
 
 const warmRungs: ReadonlySet<string> = new Set(['Starting', 'Waking', 'Awake', 'Draining', 'Sleeping', 'Asleep']);
@@ -42,9 +44,9 @@ function isWarm(report: InstanceView | undefined): boolean {
 
 /** More are awake than should be: the idlest go first. */
 function lower(bench: Bench, claim: Claim): void {
-  const places = bench.placesOf(claim.revision);
-  const surplus = places.length - claim.desired;
+  const surplus = bench.countOf(claim.revision) - claim.desired;
   if (surplus <= 0) return;
+  const places = bench.placesOf(claim.revision);
   const idlest = places
     .filter((place) => place.slot.isUsable)
     .map((place) => ({ place, rank: restRank(reportOf(place.slot, claim.revision)) }))
@@ -70,14 +72,14 @@ function settle(place: Place, claim: Claim, reason: string): void {
 /** Gives every claim what it lacks, the longest waiting first; a model with nothing awake goes before all others. */
 function raise(bench: Bench): Placement['unmet'] {
   const lacking = bench.claims
-    .filter((claim) => bench.placesOf(claim.revision).length < claim.desired)
+    .filter((claim) => bench.countOf(claim.revision) < claim.desired)
     .sort(
       (a, b) =>
         rankNeed(bench, a) - rankNeed(bench, b) || b.waitedMs - a.waitedMs || compareText(a.revision, b.revision),
     );
   const unmet: { claim: Claim; pool: string | undefined }[] = [];
   for (const claim of lacking) {
-    for (let missing = claim.desired - bench.placesOf(claim.revision).length; missing > 0; missing -= 1) {
+    for (let missing = claim.desired - bench.countOf(claim.revision); missing > 0; missing -= 1) {
       const choice = findPlace(bench, claim);
       if (choice.type === 'place') bringUp(bench, choice.place, claim);
       else unmet.push({ claim, pool: choice.type === 'grow' ? choice.pool : undefined });
@@ -88,7 +90,7 @@ function raise(bench: Bench): Placement['unmet'] {
 }
 
 function rankNeed(bench: Bench, claim: Claim): number {
-  return bench.placesOf(claim.revision).length === 0 ? 0 : 1;
+  return bench.countOf(claim.revision) === 0 ? 0 : 1;
 }
 
 function bringUp(bench: Bench, place: Place, claim: Claim): void {
