@@ -89,7 +89,7 @@ async function startDemo(dataDir: string): Promise<Demo> {
   const readyMs = systemClock.nowMs() - startedMs;
   figure('time to ready', seconds(readyMs), { measuredMs: readyMs, atMostMs: 3000 });
   assert.match(screen, /curl -N .*"stream":true/, 'the screen has a line to paste');
-  const addresses = addressesSchema.parse(JSON.parse(readFileSync(join(dataDir, 'addresses.json'), 'utf8')));
+  const addresses = addressesSchema.required().parse(JSON.parse(readFileSync(join(dataDir, 'addresses.json'), 'utf8')));
   const client = new OpenAI({ baseURL: `${addresses.openai}/v1`, apiKey: 'none', maxRetries: 0 });
   return { process: child, dataDir, client, openai: addresses.openai, status: addresses.status };
 }

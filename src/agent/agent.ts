@@ -80,7 +80,7 @@ class SlotAgent implements Agent {
     await engines.endStale();
     const incarnations = await openIncarnations({ stateDir, podUid, log });
     // Nothing changes before the first target, and that comes after the reporter is there.
-    const onChange = () => this.#running?.reporter.touch();
+    const onChange = () => this.#onChange();
     const slot = new Slot({
       ...this.#options,
       adapters: engines.adapters,
@@ -105,6 +105,18 @@ class SlotAgent implements Agent {
     this.#running = { slot, link, reporter: this.#startReporter(), vitals: this.#watchVitals(slot), close };
     link.start();
     return { dataPort, adminPort };
+  }
+
+  /** Whoever broke the first rule of a slot is told on: by a figure, and by an error in the log. */
+  #onChange(): void {
+    const { metrics, log } = this.#options;
+    const residents = this.#running?.slot.residents() ?? 0;
+    if (residents > 1) {
+      metrics.count('agentDoubleResidence', {});
+      const rungs = this.#running?.slot.report().map(({ revision, rung }) => `${revision} ${rung}`);
+      log.error({ residents, rungs: rungs?.join(', ') }, 'two instances hold the accelerator at once');
+    }
+    this.#running?.reporter.touch();
   }
 
   #startReporter(): Reporter {

@@ -1,7 +1,7 @@
 // Makes the target true: asks src/agent/slot-plan.ts for the next action and carries it out, one transition at a time.
 // Owns the instances of this slot and decides who is admitted to them. Knows nothing of the link or of HTTP.
 import type { Refusal } from '../api/data-path.ts';
-import type { InstanceReport, Launch, Target, TargetInstance } from '../api/link.ts';
+import { type InstanceReport, type Launch, residentRungs, type Target, type TargetInstance } from '../api/link.ts';
 import { assert, unreachable } from '../lib/assert.ts';
 import type { Timer } from '../lib/clock.ts';
 import { parseInstanceId } from '../lib/ids.ts';
@@ -87,6 +87,11 @@ export class Slot {
   /** True while an instance accepts requests. */
   isServing(): boolean {
     return [...this.#instances.values()].some((instance) => instance.rung === 'Awake');
+  }
+
+  /** Instances that hold the accelerator: never more than one (DESIGN §2). */
+  residents(): number {
+    return [...this.#instances.values()].filter(({ rung }) => residentRungs.has(rung)).length;
   }
 
   report(): InstanceReport[] {

@@ -2,10 +2,11 @@
 import { z } from 'zod';
 
 export const addressesSchema = z.object({
-  openai: z.string(),
-  status: z.string(),
+  /** Absent: the router was started apart, with an address of its own choice. The same goes for the controller. */
+  openai: z.string().optional(),
+  status: z.string().optional(),
   kubernetes: z.string(),
-  controller: z.string(),
+  controller: z.string().optional(),
   controllerTokenFile: z.string(),
 });
 export type Addresses = z.infer<typeof addressesSchema>;

@@ -10,7 +10,12 @@
 //     \n
 //
 // Numbers start at 1 and have no gaps. The last frame is `done` (data: [DONE]) or `error`; a stream that ends with
-// neither was cut. `usage` is always sent by the agent; the router drops it when the caller did not ask.
+// neither was cut. `usage` is sent whenever the engine told it; the router asks the engine for it
+// (`stream_options.include_usage`) and drops it when the caller did not ask.
+//
+// /v1/completions streams the same frames: the object is `text_completion`, and a frame is `content` when a choice has text.
+// With several choices frames of different `index` follow each other in any order, each choice has its own `finish`, and
+// content of one may come after the finish of another. /v1/embeddings answers in JSON alone.
 
 export const SLOT_HEADERS = {
   /** Request: `<podUID>/<revision>/<incarnation>`; another incarnation refuses with StaleIncarnation. */
@@ -32,6 +37,13 @@ export const frameKinds = ['role', 'content', 'finish', 'usage', 'other', 'error
 export type FrameKind = (typeof frameKinds)[number];
 
 /** Paths that the agent forwards to the engine. Everything else is 404, whatever the engine offers. */
-export const inferencePaths: ReadonlySet<string> = new Set(['/v1/chat/completions']);
+export const EMBEDDINGS_PATH = '/v1/embeddings';
+export const inferencePaths: ReadonlySet<string> = new Set([
+  '/v1/chat/completions',
+  '/v1/completions',
+  EMBEDDINGS_PATH,
+]);
+/** The largest answer to /v1/embeddings; every other JSON answer is far smaller. */
+export const EMBEDDINGS_BYTES_MAX = 32 * 1024 * 1024;
 /** The largest single frame; a longer one is garbage and ends the stream. */
 export const FRAME_BYTES_MAX = 1024 * 1024;

@@ -4,10 +4,31 @@
 import { z } from 'zod';
 import { samplingSchema } from './model.ts';
 import { probeSampleSchema } from './model-revision.ts';
+import { simulatedWeightsSchema } from './simulated-weights.ts';
+import { simulationSchema } from './simulation.ts';
 
-/** The versions of this file. `hello` carries the range a spoke speaks; the hub answers with the highest both speak. */
+/**
+ * The versions of this file. `hello` carries the range a spoke speaks; the hub answers with the highest both speak.
+ * 2 added the launch of the engine Sim (LINK_VERSION_SIM) and the upstreams of the routing table (LINK_VERSION_UPSTREAMS).
+ */
 export const LINK_VERSION_MIN = 1;
-export const LINK_VERSION_MAX = 1;
+export const LINK_VERSION_MAX = 2;
+/** An agent whose session speaks less must never be sent a launch of the engine Sim: it would refuse the whole target. */
+export const LINK_VERSION_SIM = 2;
+/** A router whose session speaks less passes over the upstreams of its table, and has no way to their models. */
+export const LINK_VERSION_UPSTREAMS = 2;
+
+export interface VersionRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** The highest version that a spoke with this range and a hub of this release both speak; undefined when there is none. */
+export function agreeOnVersion({ min, max }: VersionRange): number | undefined {
+  const version = Math.min(max, LINK_VERSION_MAX);
+  return version >= min && version >= LINK_VERSION_MIN ? version : undefined;
+}
+
 /** A frame above this is refused and the session closed with 1009. */
 export const LINK_FRAME_BYTES_MAX = 4 * 1024 * 1024;
 /** The ws path. The bearer token travels in the Authorization header of the upgrade. */
@@ -107,15 +128,11 @@ export type AgentReport = z.infer<typeof agentReportSchema>;
 
 // ---- hub to agent
 
-/** What an engine needs to run one revision. */
-export const launchSchema = z.object({
-  engine: z.enum(['Llama']),
+/** What every engine needs to run one revision. */
+const launchFields = {
   servedName: z.string().min(1).max(128),
   /** Becomes `system_fingerprint` and x-stoker-revision: the revision's name. */
   revision: name,
-  weightsPath: z.string().min(1).max(1024),
-  weightsSizeBytes: z.int().min(0),
-  weightsSha256: z.string().regex(/^[0-9a-f]{64}$/),
   contextLength: z.int().min(128),
   concurrency: z.int().min(1).max(256),
   sampling: samplingSchema.optional(),
@@ -123,8 +140,32 @@ export const launchSchema = z.object({
   drainMs: ms,
   /** Missing: the first verified start, whose answer is reported and kept. */
   probeExpected: probeSampleSchema.optional(),
+};
+
+/** Version 1 knows this one alone, and reads it as it always did. */
+const llamaLaunchSchema = z.object({
+  engine: z.literal('Llama'),
+  ...launchFields,
+  weightsPath: z.string().min(1).max(1024),
+  weightsSizeBytes: z.int().min(0),
+  weightsSha256: z.string().regex(/^[0-9a-f]{64}$/),
 });
+export type LlamaLaunch = z.infer<typeof llamaLaunchSchema>;
+
+/** Since version 2 (LINK_VERSION_SIM). */
+const simLaunchSchema = z.object({
+  engine: z.literal('Sim'),
+  ...launchFields,
+  simulated: simulatedWeightsSchema,
+  /** Missing: no faults, times as published. */
+  simulation: simulationSchema.optional(),
+});
+export type SimLaunch = z.infer<typeof simLaunchSchema>;
+
+export const launchSchema = z.discriminatedUnion('engine', [llamaLaunchSchema, simLaunchSchema]);
 export type Launch = z.infer<typeof launchSchema>;
+/** Engines that run in a slot, as processes of an agent. */
+export type SlotEngine = Launch['engine'];
 
 export const targetInstanceSchema = z.object({
   model: name,
@@ -228,6 +269,31 @@ export const modelWarmthSchema = z.object({
 });
 export type ModelWarmth = z.infer<typeof modelWarmthSchema>;
 
+/** Since version 2 (LINK_VERSION_UPSTREAMS). Somebody else's API that serves a model; its key travels in the keys section. */
+export const upstreamSchema = z.object({
+  /** Names it in this table. */
+  upstream: name,
+  model: name,
+  revision: name,
+  baseUrl: z.string().min(1).max(512),
+  /** What the model is called there. */
+  upstreamModel: z.string().min(1).max(256),
+  /** For people: where the key is kept, as `secret/entry`. Absent: it is asked without a key. */
+  keyOrigin: z.string().max(600).optional(),
+  /** This router's part of the requests that may be there at once. */
+  share: z.int().min(0),
+});
+export type Upstream = z.infer<typeof upstreamSchema>;
+
+/** Of an API key, in characters. */
+export const UPSTREAM_KEY_CHARS_MAX = 4096;
+export const upstreamKeySchema = z.object({
+  upstream: name,
+  /** Empty: it is asked without a key. */
+  key: z.string().max(UPSTREAM_KEY_CHARS_MAX),
+});
+export type UpstreamKey = z.infer<typeof upstreamKeySchema>;
+
 const section = <T extends z.ZodType>(data: T) => z.object({ version: z.int().min(1), hash: z.string().max(80), data });
 
 export const tableSchema = z.object({
@@ -235,13 +301,18 @@ export const tableSchema = z.object({
   ...fence,
   policy: section(z.object({ models: z.array(policyModelSchema).max(1000) })).optional(),
   endpoints: section(
-    z.object({ endpoints: z.array(endpointSchema).max(5000), warmth: z.array(modelWarmthSchema).max(1000) }),
+    z.object({
+      endpoints: z.array(endpointSchema).max(5000),
+      warmth: z.array(modelWarmthSchema).max(1000),
+      upstreams: z.array(upstreamSchema).max(1000).optional(),
+    }),
   ).optional(),
   keys: section(
     z.object({
       slots: z
         .array(z.object({ podUid: name, version: z.int().min(1), key: z.string().regex(/^[0-9a-f]{64}$/) }))
         .max(5000),
+      upstreams: z.array(upstreamKeySchema).max(1000).optional(),
     }),
   ).optional(),
 });

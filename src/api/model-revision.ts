@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { conditionsSchema, type ObjectMeta } from './group.ts';
 import { samplingSchema } from './model.ts';
+import { pinnedRemoteSchema } from './remote.ts';
+import { simulatedWeightsSchema } from './simulated-weights.ts';
 
 export const modelRevisionSpecSchema = z
   .object({
@@ -17,18 +19,22 @@ export const modelRevisionSpecSchema = z
           .string()
           .min(1)
           .max(1024)
+          .optional()
           .meta({ description: 'The file the engine opens, as an absolute path on the node.' }),
-        sizeBytes: z.int().min(0).meta({ description: 'Its size in bytes.' }),
+        sizeBytes: z.int().min(0).meta({ description: 'The size of the weights in bytes.' }),
         sha256: z
           .string()
           .max(64)
           .regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits in lower case')
-          .meta({ description: 'The digest of its content.' }),
+          .meta({ description: 'The digest of their content; of profile and seed when they are simulated.' }),
+        simulated: simulatedWeightsSchema.optional(),
       })
-      .meta({ description: 'The weights, resolved.' }),
+      .meta({ description: 'The weights, resolved.' })
+      .optional(),
+    remote: pinnedRemoteSchema.optional().meta({ description: 'The address that serves it, in the place of weights.' }),
     engine: z
       .object({
-        name: z.enum(['Llama']).meta({ description: 'The model server.' }),
+        name: z.enum(['Llama', 'Sim', 'Remote']).meta({ description: 'The model server.' }),
         build: z
           .string()
           .min(1)
@@ -36,7 +42,12 @@ export const modelRevisionSpecSchema = z
           .meta({ description: 'The build that the pin was made with, for example builtin:<hash>.' }),
       })
       .meta({ description: 'The engine, resolved.' }),
-    contextLength: z.int().min(128).max(1_048_576).meta({ description: 'Tokens of prompt and answer together.' }),
+    contextLength: z
+      .int()
+      .min(128)
+      .max(1_048_576)
+      .optional()
+      .meta({ description: 'Tokens of prompt and answer together. Unset when somebody else decides it.' }),
     sampling: samplingSchema.optional(),
   })
   .meta({ description: 'Everything resolved to digests.' });

@@ -2,6 +2,9 @@
 // Only `spec.version` is hashed into a revision (src/api/revision-hash.ts); everything else may change freely.
 import { z } from 'zod';
 import { conditionsSchema, type ObjectMeta } from './group.ts';
+import { remoteSchema } from './remote.ts';
+import { simulatedWeightsSchema } from './simulated-weights.ts';
+import { simulationSchema } from './simulation.ts';
 
 const decimal = (description: string) =>
   z
@@ -40,15 +43,19 @@ export const versionSchema = z
               .optional()
               .meta({ description: 'The digest that the file must have. Without it the file found first is pinned.' }),
           })
-          .meta({ description: 'Weights in one file on the node.' }),
+          .meta({ description: 'Weights in one file on the node.' })
+          .optional(),
+        simulated: simulatedWeightsSchema.optional(),
       })
-      .meta({ description: 'Where the weights come from.' }),
+      .meta({ description: 'Where the weights come from: a file, or nowhere.' })
+      .optional(),
+    remote: remoteSchema.optional(),
     engine: z
       .object({
-        name: z
-          .enum(['Llama'])
-          .default('Llama')
-          .meta({ description: 'The model server that runs it. Llama is built in and reads GGUF files.' }),
+        name: z.enum(['Llama', 'Sim', 'Remote']).default('Llama').meta({
+          description:
+            "The model server that runs it. Llama is built in and reads GGUF files. Sim is built in and only imitates a large model. Remote is somebody else's.",
+        }),
       })
       .prefault({})
       .meta({ description: 'The model server.' }),
@@ -118,6 +125,7 @@ export const modelSpecSchema = z
       })
       .prefault({})
       .meta({ description: 'How one instance serves.' }),
+    simulation: simulationSchema.optional(),
   })
   .meta({ description: 'A model that callers can name.' });
 

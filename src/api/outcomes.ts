@@ -22,6 +22,7 @@ export const outcomes = {
   body_too_large: { status: 413, type: 'invalid_request_error' },
   headers_too_large: { status: 431, type: 'invalid_request_error' },
   request_timeout: { status: 408, type: 'invalid_request_error' },
+  rate_limited: { status: 429, type: 'rate_limit_error', shouldRetry: true },
   queue_full: { status: 429, type: 'rate_limit_error', shouldRetry: true },
   upstream_failed: { status: 502, type: 'server_error', shouldRetry: false },
   upstream_garbled: { status: 502, type: 'server_error', shouldRetry: false },
@@ -30,7 +31,7 @@ export const outcomes = {
   model_failed: { status: 503, type: 'server_error', shouldRetry: false },
   deadline_exceeded: { status: 504, type: 'server_error', shouldRetry: false },
   client_gone: { status: 0, type: '' },
-  slow_consumer: { status: 0, type: '' },
+  slow_consumer: { status: 0, type: 'invalid_request_error' },
   internal_error: { status: 500, type: 'server_error', shouldRetry: false },
 } as const satisfies Record<string, Outcome>;
 

@@ -8,8 +8,11 @@ import type { versionSchema } from './model.ts';
 interface HashInput {
   /** `spec.version` as it is in the object, with or without defaults. */
   readonly version: z.input<typeof versionSchema>;
-  /** What the weights are: 64 lower-case hex digits. Where they lie is not part of what they are. */
-  readonly weightsSha256: string;
+  /**
+   * What the weights are: 64 lower-case hex digits. Where they lie is not part of what they are. Simulated weights have a
+   * digest too (simulated-weights.ts). Undefined when somebody else serves it: there is nothing that could be looked into.
+   */
+  readonly weightsSha256: string | undefined;
 }
 
 /**
@@ -32,9 +35,10 @@ export function revisionName(model: string, digest: string): string {
 
 /** The allow-list. What is undefined here is left out of the text. */
 function listHashed({ version, weightsSha256 }: HashInput): object {
-  const { engine, contextLength, sampling } = version;
+  const { engine, contextLength, sampling, remote } = version;
   return {
-    weights: { sha256: weightsSha256 },
+    weights: dropEmpty({ sha256: weightsSha256 }),
+    remote: dropEmpty({ baseUrl: remote?.baseUrl, model: remote?.model }),
     engine: dropEmpty({ name: engine?.name === V1_UNWRITTEN_ENGINE ? undefined : engine?.name }),
     contextLength,
     sampling: dropEmpty({ temperature: sampling?.temperature, topP: sampling?.topP, topK: sampling?.topK }),

@@ -72,9 +72,62 @@ export const modelRules: readonly Rule<ModelSpec>[] = [
   },
   {
     at: ['spec'],
-    cel: "self.pinPolicy != 'RequireDigest' || has(self.version.weights.file.sha256)",
+    cel: "self.pinPolicy != 'RequireDigest' || !has(self.version.weights) || !has(self.version.weights.file) || has(self.version.weights.file.sha256)",
     message: 'version.weights.file.sha256 must be set, because pinPolicy is RequireDigest',
-    holds: ({ pinPolicy, version }) => pinPolicy !== 'RequireDigest' || version.weights.file.sha256 !== undefined,
+    // Simulated weights are their profile and seed: there is nothing left to resolve.
+    holds: ({ pinPolicy, version: { weights } }) =>
+      pinPolicy !== 'RequireDigest' || weights?.file === undefined || weights.file.sha256 !== undefined,
+  },
+  {
+    at: ['spec'],
+    cel: "self.pinPolicy != 'RequireDigest' || !has(self.version.remote)",
+    message: 'pinPolicy must be ResolveOnce beside version.remote, because what an address serves has no digest',
+    holds: ({ pinPolicy, version: { remote } }) => pinPolicy !== 'RequireDigest' || remote === undefined,
+  },
+  {
+    at: ['spec', 'version'],
+    cel: 'has(self.weights) != has(self.remote)',
+    message: 'must hold exactly one of weights and remote',
+    holds: ({ version: { weights, remote } }) => (weights === undefined) !== (remote === undefined),
+  },
+  {
+    at: ['spec', 'version'],
+    cel: "(self.engine.name == 'Remote') == has(self.remote)",
+    message: 'engine.name Remote and remote go together: set both or neither',
+    holds: ({ version: { engine, remote } }) => (engine.name === 'Remote') === (remote !== undefined),
+  },
+  {
+    at: ['spec', 'version'],
+    cel: '!has(self.remote) || (!has(self.contextLength) && !has(self.sampling))',
+    message: 'contextLength and sampling may not be set beside remote: the address decides them',
+    holds: ({ version: { remote, contextLength, sampling } }) =>
+      remote === undefined || (contextLength === undefined && sampling === undefined),
+  },
+  {
+    at: ['spec', 'version', 'weights'],
+    cel: 'has(self.file) != has(self.simulated)',
+    message: 'must hold exactly one of file and simulated',
+    holds: ({ version: { weights } }) =>
+      weights === undefined || (weights.file === undefined) !== (weights.simulated === undefined),
+  },
+  {
+    at: ['spec', 'version'],
+    cel: "(self.engine.name == 'Sim') == (has(self.weights) && has(self.weights.simulated))",
+    message: 'engine.name Sim and weights.simulated go together: set both or neither',
+    holds: ({ version: { engine, weights } }) => (engine.name === 'Sim') === (weights?.simulated !== undefined),
+  },
+  {
+    at: ['spec'],
+    cel: "!has(self.simulation) || self.version.engine.name == 'Sim'",
+    message: 'simulation may be set only when version.engine.name is Sim',
+    holds: ({ simulation, version }) => simulation === undefined || version.engine.name === 'Sim',
+  },
+  {
+    at: ['spec', 'simulation'],
+    cel: 'self.faults.all(fault, has(fault.at) || has(fault.chanceBasisPoints))',
+    message: 'each of the faults must say when it strikes: set at, chanceBasisPoints or both',
+    holds: ({ simulation }) =>
+      (simulation?.faults ?? []).every(({ at, chanceBasisPoints }) => (at ?? chanceBasisPoints) !== undefined),
   },
 ];
 
@@ -84,5 +137,30 @@ export const modelRevisionRules: readonly Rule<ModelRevisionSpec>[] = [
     cel: 'self == oldSelf',
     message: 'cannot be changed: a revision is one pinned version; change spec.version of the Model instead',
     holds: (spec, before) => before === undefined || isDeepStrictEqual(spec, before),
+  },
+  {
+    at: ['spec', 'weights'],
+    cel: 'has(self.path) != has(self.simulated)',
+    message: 'must hold exactly one of path and simulated',
+    holds: ({ weights }) => weights === undefined || (weights.path === undefined) !== (weights.simulated === undefined),
+  },
+  {
+    at: ['spec'],
+    cel: "(self.engine.name == 'Sim') == (has(self.weights) && has(self.weights.simulated))",
+    message: 'engine.name Sim and weights.simulated go together: set both or neither',
+    holds: ({ engine, weights }) => (engine.name === 'Sim') === (weights?.simulated !== undefined),
+  },
+  {
+    at: ['spec'],
+    cel: "has(self.weights) != has(self.remote) && (self.engine.name == 'Remote') == has(self.remote)",
+    message: 'must hold weights, or remote and the engine Remote',
+    holds: ({ weights, remote, engine }) =>
+      (weights === undefined) !== (remote === undefined) && (engine.name === 'Remote') === (remote !== undefined),
+  },
+  {
+    at: ['spec'],
+    cel: 'has(self.remote) || has(self.contextLength)',
+    message: 'contextLength must be set, except beside remote',
+    holds: ({ remote, contextLength }) => remote !== undefined || contextLength !== undefined,
   },
 ];

@@ -10,6 +10,8 @@ interface Setting {
   readonly schema: z.ZodType;
   /** Shown in help; a function of the process when defaults differ. */
   readonly fallback?: string | Readonly<Partial<Record<ProcessName, string>>>;
+  /** The flag takes no value. */
+  readonly isSwitch?: boolean;
   readonly processes: readonly ProcessName[];
   readonly description: string;
 }
@@ -20,6 +22,7 @@ const wholeNumber = (min: number, max: number) => {
 };
 const port = wholeNumber(0, 65_535);
 const text = z.string().min(1).max(4096);
+const toggle = z.union([z.boolean(), z.stringbool()]);
 
 export const settingTable = {
   dataDir: {
@@ -29,6 +32,14 @@ export const settingTable = {
     fallback: '.stoker',
     processes: ['up', 'agent'],
     description: 'Folder for everything that is kept.',
+  },
+  clusterOnly: {
+    flag: 'cluster-only',
+    variable: 'STOKER_CLUSTER_ONLY',
+    schema: toggle,
+    isSwitch: true,
+    processes: ['up'],
+    description: 'Run only the Kubernetes API and the node. The controller and the router are started apart.',
   },
   host: {
     flag: 'host',
@@ -91,7 +102,8 @@ export const settingTable = {
     variable: 'STOKER_API_KEYS_FILE',
     schema: text,
     processes: ['up', 'router'],
-    description: 'File with the API keys that callers may use, one on each line, or `tenant: key`.',
+    description:
+      'File with the API keys that callers may use, one on each line, or `tenant: key`. It is read again when it changes.',
   },
   kubeconfig: {
     flag: 'kubeconfig',
@@ -141,7 +153,8 @@ export const settingTable = {
   allowCommands: {
     flag: 'allow-commands',
     variable: 'STOKER_ALLOW_COMMANDS',
-    schema: z.union([z.boolean(), z.stringbool()]),
+    schema: toggle,
+    isSwitch: true,
     processes: ['up'],
     description: 'Let the local node run any command that a Pod names, not only Stoker itself.',
   },

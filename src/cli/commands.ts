@@ -104,6 +104,8 @@ function addChat(program: Command, openIo: OpenIo): void {
 async function chatOptions(io: CommandIo, model: string, flags: ChatFlags): Promise<ChatOptions> {
   const { readLocalAddresses } = await import('./local-addresses.ts');
   const url = flags.url ?? io.environment.STOKER_URL ?? readLocalAddresses(io).openai;
+  if (url === undefined)
+    throw new CommandError('The router was started apart: name its address with --url or STOKER_URL.');
   return {
     // The official clients take the address with /v1, so people paste it like that.
     url: url.replace(/\/+$/, '').replace(/\/v1$/, ''),

@@ -41,13 +41,19 @@ function findController(io: CommandIo): { url: string; token: string } {
   const { STOKER_CONTROLLER_URL: url, STOKER_CONTROLLER_TOKEN_FILE: file } = io.environment;
   const tokenFile = file ?? readLocalAddresses(io).controllerTokenFile;
   try {
-    return { url: url ?? readLocalAddresses(io).controller, token: readFileSync(tokenFile, 'utf8').trim() };
+    return { url: url ?? localController(io), token: readFileSync(tokenFile, 'utf8').trim() };
   } catch (error) {
     if (error instanceof CommandError) throw error;
     throw new CommandError(
       `The controller's token ${tokenFile} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
     );
   }
+}
+
+function localController(io: CommandIo): string {
+  const { controller } = readLocalAddresses(io);
+  if (controller !== undefined) return controller;
+  throw new CommandError('The controller was started apart: set STOKER_CONTROLLER_URL to its administration address.');
 }
 
 async function ask(

@@ -10,6 +10,10 @@ export const CONFLICT_RETRY_MS = 25;
 /** Every object is looked at again this often, whatever was heard of it. */
 export const RESYNC_MS = 30_000;
 
+/** The Secret of an upstream's key is not watched, but read this often; more often while it is of no use. */
+export const SECRET_EVERY_MS = 30_000;
+export const SECRET_WANTED_EVERY_MS = 5000;
+
 /** Changes within this time are planned together. */
 export const PLAN_WITHIN_MS = 2;
 /** Time itself changes plans: idle times, leases, retries. */

@@ -20,6 +20,7 @@ import { poolUidOf, type SlotTemplate } from './slot-pod.ts';
 import { reconcileSlot } from './slot-reconciler.ts';
 import { createSteering, type Steering } from './steering.ts';
 import { createTrials, type Trials } from './trials.ts';
+import { createUpstreams, type Upstreams } from './upstreams.ts';
 import { createWorkQueue, type Outcome, type WorkKey, type WorkQueue } from './work-queue.ts';
 
 export interface Controller {
@@ -34,13 +35,14 @@ export function createController(options: ControllerOptions): Controller {
   return new RunningController(options);
 }
 
-type Kind = 'Pool' | 'Model' | 'Pin' | 'ModelRevision' | 'Slot';
+type Kind = 'Pool' | 'Model' | 'Pin' | 'ModelRevision' | 'Upstream' | 'Slot';
 
 class RunningController implements Controller {
   readonly #options: ControllerOptions;
   readonly #fleet: Fleet;
   readonly #trials: Trials = createTrials();
   readonly #pins: Pins;
+  readonly #upstreams: Upstreams;
   readonly #steering: Steering;
   readonly #queue: WorkQueue<Kind>;
   readonly #hub: Hub;
@@ -61,9 +63,10 @@ class RunningController implements Controller {
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    const { clock, rng, log, metrics, epoch, cluster, engineBuilds } = options;
+    const { clock, rng, log, metrics, epoch, cluster, engineBuilds, simulatedClimb } = options;
     this.#fleet = createFleet(clock);
     this.#pins = createPins(options, (model) => this.#queue.add('Model', model));
+    this.#upstreams = createUpstreams(cluster, (model) => this.#onKey(model));
     this.#queue = createWorkQueue<Kind>({
       reconcile: (key, signal) => this.#reconcile(key, signal),
       onOutcome: (key, outcome) => this.#onOutcome(key, outcome),
@@ -76,7 +79,9 @@ class RunningController implements Controller {
       cluster,
       fleet: this.#fleet,
       trials: this.#trials,
+      upstreams: this.#upstreams,
       engineBuilds,
+      simulatedClimb,
       epoch,
       slotKey: (podUid) => this.#slotKey(podUid),
       clock,
@@ -191,6 +196,7 @@ class RunningController implements Controller {
     const { cluster } = this.#options;
     const servedName = cluster.get(kinds.Model, name)?.spec.servedName ?? this.#servedNames.get(name);
     this.#queue.add('Model', name);
+    this.#readKeysOf(name);
     if (servedName === undefined) return;
     if (cluster.get(kinds.Model, name) === undefined) this.#servedNames.delete(name);
     else this.#servedNames.set(name, servedName);
@@ -202,7 +208,24 @@ class RunningController implements Controller {
     const model = revision?.spec.modelName ?? this.#modelOfRevision.get(name);
     if (revision === undefined) this.#modelOfRevision.delete(name);
     else this.#modelOfRevision.set(name, revision.spec.modelName);
+    if (revision?.spec.remote !== undefined) this.#queue.add('Upstream', name);
     if (model !== undefined) this.#queue.add('Model', model);
+  }
+
+  /** Whoever changes a Model may have mended its Secret a moment before. */
+  #readKeysOf(model: string): void {
+    const { cluster } = this.#options;
+    const { stableRevision, candidateRevision } = cluster.get(kinds.Model, model)?.status ?? {};
+    for (const revision of [stableRevision, candidateRevision]) {
+      const isRemote = revision !== undefined && cluster.get(kinds.ModelRevision, revision)?.spec.remote !== undefined;
+      if (isRemote) this.#queue.add('Upstream', revision);
+    }
+  }
+
+  /** What was read of an upstream's key is something else now. */
+  #onKey(model: string): void {
+    this.#queue.add('Model', model);
+    this.#steering.poke();
   }
 
   #onPod(name: string): void {
@@ -235,6 +258,10 @@ class RunningController implements Controller {
     for (const { metadata, spec } of cluster.list(kinds.Model)) this.#servedNames.set(metadata.name, spec.servedName);
     for (const { metadata } of cluster.list(kinds.Pod)) this.#onPod(metadata.name);
     const revisions = new Set(cluster.list(kinds.ModelRevision).map(({ metadata }) => metadata.name));
+    for (const { metadata, spec } of cluster.list(kinds.ModelRevision)) {
+      if (spec.remote !== undefined) this.#queue.add('Upstream', metadata.name);
+    }
+    this.#upstreams.forgetExcept(revisions);
     this.#fleet.forgetRevisionsExcept(revisions);
     this.#trials.forgetExcept(revisions);
     this.#steering.poke();
@@ -251,14 +278,16 @@ class RunningController implements Controller {
           signal,
         );
       case 'Model': {
-        const [pins, trials] = [this.#pins, this.#trials];
+        const [pins, trials, upstreams] = [this.#pins, this.#trials, this.#upstreams];
         const startPin = (model: string) => this.#queue.add('Pin', model);
-        return reconcileModel(name, { options, fleet, pins, trials, steering, startPin }, signal);
+        return reconcileModel(name, { options, fleet, pins, trials, upstreams, steering, startPin }, signal);
       }
       case 'Pin':
         return this.#pins.reconcile(name, signal);
       case 'ModelRevision':
         return reconcileRevision(name, { options, steering }, signal);
+      case 'Upstream':
+        return this.#upstreams.reconcile(name, signal);
       case 'Slot':
         return reconcileSlot(name, { options, steering }, signal);
     }

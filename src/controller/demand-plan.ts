@@ -1,13 +1,15 @@
 // From the world to what placement is asked: a scaling decision for each model, and a claim for each revision in use.
 // Pure but for the trials of candidates, which remember failures.
 import type { Claim, PoolView } from '../core/plan/placement.ts';
-import { planScale, type ScaleDecision } from '../core/plan/scale.ts';
+import { keepUpstream, planScale, type ScaleDecision } from '../core/plan/scale.ts';
 import { ascentOf, idleMsOf, reportOf } from '../core/plan/snapshot.ts';
+import { slotEngineOf } from './launch.ts';
 import { type LiveModel, noLoad, type World } from './observe.ts';
 import type { Trials } from './trials.ts';
 
 export function decideScale(world: World, live: LiveModel): ScaleDecision | undefined {
   if (live.stable === undefined) return undefined;
+  if (slotEngineOf(live.stable) === undefined) return keepUpstream(live.name);
   const revision = live.stable.metadata.name;
   const { scaling, serving } = live.model.spec;
   return planScale({
@@ -32,9 +34,11 @@ export function listClaims(world: World, decisions: ReadonlyMap<string, ScaleDec
     const load = world.loads.get(live.name) ?? noLoad;
     const frame = { model: live.name, pools: spec.pools, canSleep: spec.serving.sleep !== 'Never' };
     const claims: Claim[] = [];
-    if (live.stable !== undefined) {
+    const engine = live.stable === undefined ? undefined : slotEngineOf(live.stable);
+    if (live.stable !== undefined && engine !== undefined) {
       claims.push({
         ...frame,
+        engine,
         revision: live.stable.metadata.name,
         desired: decisions.get(live.name)?.desired ?? 0,
         min: spec.scaling.minAwake,
@@ -43,8 +47,11 @@ export function listClaims(world: World, decisions: ReadonlyMap<string, ScaleDec
         waitedMs: load.oldestQueuedMs,
       });
     }
-    if (live.candidate !== undefined)
-      claims.push({ ...frame, ...claimOfCandidate(world, live.candidate.metadata.name, trials) });
+    const candidate = live.candidate === undefined ? undefined : slotEngineOf(live.candidate);
+    if (live.candidate !== undefined && candidate !== undefined) {
+      const trial = claimOfCandidate(world, live.candidate.metadata.name, trials);
+      claims.push({ ...frame, engine: candidate, ...trial });
+    }
     return claims;
   });
 }

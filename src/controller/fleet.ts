@@ -1,6 +1,14 @@
 // What agents and routers say: their sessions, the last report of each slot, the demand of each router, and what each was
 // told. Remembers and counts; never decides. Everything here is lost with the process and comes back with their hellos.
-import type { Acknowledge, AgentReport, Demand, InstanceReport } from '../api/link.ts';
+import {
+  type Acknowledge,
+  type AgentReport,
+  agreeOnVersion,
+  type Demand,
+  type InstanceReport,
+  LINK_VERSION_SIM,
+  type SlotEngine,
+} from '../api/link.ts';
 import { adoptInstances } from '../core/plan/adopt.ts';
 import { type ClimbTimes, learnClimb } from '../core/plan/climb.ts';
 import type { Assignment, ClimbFailures, ModelLoad } from '../core/plan/snapshot.ts';
@@ -165,10 +173,24 @@ function takeReport(
   }
   const isNews = news.size > 0 || !record.hasReported || record.report?.terminating !== report.terminating;
   Object.assign(record, { report, reportedAtMs: nowMs, hasReported: true } satisfies Partial<AgentRecord>);
-  // A controller that never told it anything keeps what it finds.
-  if (!record.isAdopted) record.assigned = adoptInstances(report.instances);
+  // A controller that never told it anything keeps what it finds, and one that cannot tell it anything takes what it sees.
+  if (!record.isAdopted || isOutdated(record)) record.assigned = adoptInstances(report.instances);
   record.isAdopted = true;
   return { isNews, revisions: news };
+}
+
+/** Its versions and ours do not meet: it serves what it has, and is not commanded (DESIGN §14.1). */
+export function isOutdated({ session }: AgentRecord): boolean {
+  return session !== undefined && agreeOnVersion(session.hello.versions) === undefined;
+}
+
+const sinceSim: ReadonlySet<SlotEngine> = new Set(['Sim']);
+const nothing: ReadonlySet<SlotEngine> = new Set();
+
+/** Engines that an agent's link version has no words for. */
+export function listLacking({ session }: AgentRecord): ReadonlySet<SlotEngine> {
+  const version = session === undefined ? undefined : agreeOnVersion(session.hello.versions);
+  return version !== undefined && version < LINK_VERSION_SIM ? sinceSim : nothing;
 }
 
 function noteClimb(

@@ -16,6 +16,7 @@ import { findNameOwners } from './served-names.ts';
 import { outcomeOfError, writeFinalizer, writeStatus } from './status.ts';
 import type { Steering } from './steering.ts';
 import type { Trials } from './trials.ts';
+import type { Upstreams } from './upstreams.ts';
 import { done, type Outcome } from './work-queue.ts';
 
 export const MODEL_FINALIZER = 'stoker.dev/instances';
@@ -25,6 +26,7 @@ export interface ModelContext {
   readonly fleet: Fleet;
   readonly pins: Pins;
   readonly trials: Trials;
+  readonly upstreams: Upstreams;
   readonly steering: Steering;
   /** Have the version resolved. */
   startPin(model: string): void;
@@ -64,7 +66,10 @@ function stateOf(model: Model, { options }: ModelContext): { stable?: string; ca
   };
 }
 
-function isProven(revision: string, { steering }: ModelContext): boolean {
+/** What somebody else serves is proven once it can be asked: the first request shows the rest. */
+function isProven(revision: string, { options, steering, upstreams }: ModelContext): boolean {
+  const pinned = options.cluster.get(kinds.ModelRevision, revision);
+  if (pinned?.spec.remote !== undefined) return upstreams.stateOf(pinned).type === 'ready';
   const world = steering.world();
   return world !== undefined && reportsOf(world, revision).some((report) => ascentOf(report) === 'Up');
 }

@@ -100,6 +100,7 @@ function judgeReady(facts: ModelFacts): Verdict {
   const { state, missingPools, slotTrouble, model, view } = facts;
   const no = (reason: string, message: string) => verdict('Ready', 'False', reason, message);
   if (facts.nameOwner !== undefined || state.stable === undefined) return judgeUnserved(facts);
+  if (view?.baseUrl !== undefined) return judgeUpstream(view, view.baseUrl);
   if (missingPools.length === model.spec.pools.length) {
     return no('NoPool', `There is no Pool ${missingPools.join(' and no Pool ')}. Make one, or change spec.pools.`);
   }
@@ -113,4 +114,10 @@ function judgeUnserved({ nameOwner, pin, model }: ModelFacts): Verdict {
   const no = (reason: string, message: string) => verdict('Ready', 'False', reason, message);
   if (nameOwner !== undefined) return no('NameTaken', `The Model ${nameOwner} answers to ${model.spec.servedName}.`);
   return pin.type === 'refused' ? no(pin.reason, pin.message) : no('NotPinned', 'No version is pinned yet.');
+}
+
+function judgeUpstream({ rung, failure }: ModelView, baseUrl: string): Verdict {
+  if (failure !== undefined) return verdict('Ready', 'False', failure.reason, failure.message);
+  if (rung === 'Awake') return verdict('Ready', 'True', 'Upstream', `Requests are passed on to ${baseUrl}.`);
+  return verdict('Ready', 'False', 'ReadingSecret', 'The Secret of its API key is being read.');
 }

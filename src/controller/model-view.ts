@@ -1,11 +1,14 @@
 // What the planning loop knows of each model, for its status, for callers that wait and for people who ask. Pure.
-import type { ModelWarmth, PolicyModel, Rung } from '../api/link.ts';
+import type { ModelWarmth, PolicyModel, Rung, UpstreamKey } from '../api/link.ts';
+import type { ClimbTimes } from '../core/plan/climb.ts';
 import { placeBounds } from '../core/plan/placement.ts';
-import { describeWarmth, findWarmest, type RoutedModel } from '../core/plan/routing.ts';
+import { describeWarmth, findWarmest, type OpenUpstream, type RoutedModel } from '../core/plan/routing.ts';
 import { ascentOf, awakeIn, type InstanceView, type SlotView } from '../core/plan/snapshot.ts';
 import { SLOT_START_MS, YIELD_MS } from './bounds.ts';
 import type { Fleet } from './fleet.ts';
 import type { LiveModel, World } from './observe.ts';
+import type { ControllerOptions } from './options.ts';
+import { keyOriginOf, type UpstreamState, type Upstreams } from './upstreams.ts';
 
 /** Of one model: what its status says. */
 export interface ModelView {
@@ -15,6 +18,8 @@ export interface ModelView {
   /** The failure of its stable revision, while nothing of it is up. */
   readonly failure: { readonly reason: string; readonly message: string } | undefined;
   readonly scaleDecision: string | undefined;
+  /** The address of somebody else who serves it. */
+  readonly baseUrl?: string;
 }
 
 /** Time until a slot of a pool could take one more instance, in milliseconds. */
@@ -38,17 +43,21 @@ function slotWaitMs(slot: SlotView): number {
   return Math.max(0, stayMs - report.rungAgeMs) + YIELD_MS;
 }
 
+/** The guess of how long it takes to read a Secret. */
+const KEY_READ_MS = 1000;
+
 /** When no slot will ever do, people are told this much. */
 const NO_SLOT_MS = 60_000;
 
-export function routeModel(
-  live: LiveModel,
-  {
-    world,
-    fleet,
-    waits,
-  }: { readonly world: World; readonly fleet: Fleet; readonly waits: ReadonlyMap<string, number> },
-): RoutedModel {
+export interface RouteFacts {
+  readonly world: World;
+  readonly fleet: Fleet;
+  readonly waits: ReadonlyMap<string, number>;
+  readonly simulatedClimb: ControllerOptions['simulatedClimb'];
+}
+
+export function routeModel(live: LiveModel, facts: RouteFacts): RoutedModel {
+  const { world, fleet, waits } = facts;
   const { spec, status } = live.model;
   const stable = live.stable?.metadata.name;
   const isPlaced = stable !== undefined && (world.awakeSlotsOf.get(stable)?.length ?? 0) > 0;
@@ -59,15 +68,54 @@ export function routeModel(
     model: live.name,
     stable,
     concurrency: spec.serving.concurrency,
-    weightsBytes: live.stable?.spec.weights.sizeBytes ?? 0,
-    times: stable === undefined ? {} : fleet.climbTimes(stable),
+    weightsBytes: live.stable?.spec.weights?.sizeBytes ?? 0,
+    times: stable === undefined ? {} : { ...guessSimulated(live, facts), ...fleet.climbTimes(stable) },
     failure: isUnpinned ? { reason: pinned.reason, message: pinned.message } : undefined,
     waitMs: isPlaced ? 0 : waitMs,
   };
 }
 
+/** What a simulated model would take is known before its first climb: its profile says it. */
+function guessSimulated({ stable, model }: LiveModel, { simulatedClimb }: RouteFacts): ClimbTimes {
+  const simulated = stable?.spec.weights?.simulated;
+  if (simulated === undefined) return {};
+  const { stagedMs, asleepMs } = simulatedClimb(simulated);
+  const speed = (model.spec.simulation?.speedPercent ?? 100) / 100;
+  return { stagedMs: stagedMs / speed, asleepMs: asleepMs / speed };
+}
+
 export function describeModel(routed: RoutedModel, world: World): ModelWarmth {
   return describeWarmth(routed, world.slotsOf.get(routed.stable ?? '') ?? []);
+}
+
+/** A model that somebody else serves is always awake, unless its key is not to be had. */
+export function describeUpstream(model: string, state: UpstreamState): ModelWarmth {
+  if (state.type === 'ready') return { model, rung: 'Awake', etaMs: 0 };
+  if (state.type === 'reading') return { model, rung: 'Starting', etaMs: KEY_READ_MS };
+  return { model, rung: 'Failed', etaMs: 0, failure: { reason: state.reason, message: state.message } };
+}
+
+export function listUpstreams(
+  models: readonly LiveModel[],
+  upstreams: Upstreams,
+): { readonly open: readonly OpenUpstream[]; readonly keys: readonly UpstreamKey[] } {
+  const open: OpenUpstream[] = [];
+  const keys: UpstreamKey[] = [];
+  for (const { name, model, stable } of models) {
+    const remote = stable?.spec.remote;
+    if (stable === undefined || remote === undefined) continue;
+    const state = upstreams.stateOf(stable);
+    if (state.type !== 'ready') continue;
+    const revision = stable.metadata.name;
+    const [upstream, keyOrigin] = [`remote:${revision}`, keyOriginOf(stable)];
+    open.push({
+      ...{ upstream, model: name, revision, baseUrl: remote.baseUrl, upstreamModel: remote.model },
+      ...(keyOrigin === undefined ? {} : { keyOrigin }),
+      concurrency: model.spec.serving.concurrency,
+    });
+    keys.push({ upstream, key: state.key });
+  }
+  return { open, keys };
 }
 
 export function renderPolicy({ model, stable, name }: LiveModel): PolicyModel {
@@ -89,14 +137,16 @@ export function viewModel(live: LiveModel, warmth: ModelWarmth, world: World, se
     live.stable === undefined
       ? undefined
       : findWarmest(live.stable.metadata.name, world.slotsOf.get(live.stable.metadata.name) ?? []);
+  const baseUrl = live.stable?.spec.remote?.baseUrl;
   // Kept while it tries again: a condition that came and went with each try would be news all the time.
-  const failure = best?.failures?.last ?? best?.failure;
+  const failure = baseUrl === undefined ? (best?.failures?.last ?? best?.failure) : warmth.failure;
   return {
     rung: warmth.rung,
     awake: reports.filter((report) => ascentOf(report) === 'Up').length,
     asleep: reports.filter((report) => report.rung === 'Asleep').length,
     failure: failure === undefined ? undefined : { reason: failure.reason, message: failure.message },
     scaleDecision: sentence,
+    ...(baseUrl === undefined ? {} : { baseUrl }),
   };
 }
 

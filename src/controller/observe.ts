@@ -9,7 +9,7 @@ import type { RoutedSlot } from '../core/plan/routing.ts';
 import { awakeIn, type InstanceView, type ModelLoad } from '../core/plan/snapshot.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import { AGENT_LOST_MS_MAX, SLOT_PATIENCE_MS } from './bounds.ts';
-import { type AgentRecord, type Fleet, isLoadKnown, sumLoads } from './fleet.ts';
+import { type AgentRecord, type Fleet, isLoadKnown, isOutdated, listLacking, sumLoads } from './fleet.ts';
 import { findNameOwners } from './served-names.ts';
 import { dataAddressOf, hasEnded, isLeaving, isReady, poolUidOf } from './slot-pod.ts';
 
@@ -125,8 +125,9 @@ function viewSlot(
     podUid,
     name: pod.metadata.name,
     pool,
-    isUsable: session !== undefined && record.hasReported && !leaving,
+    isUsable: session !== undefined && record.hasReported && !leaving && !isOutdated(record),
     isLeaving: leaving,
+    lacks: listLacking(record),
     instances: report.instances.map((instance) => ageInstance(instance, ageMs, record)),
     assigned: record.assigned,
     address: dataAddressOf(pod, record.dataPort),

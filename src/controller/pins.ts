@@ -3,14 +3,17 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { kinds } from '../api/kinds.ts';
+import type { SlotEngine } from '../api/link.ts';
 import type { Model } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
+import type { Remote } from '../api/remote.ts';
 import { revisionDigest, revisionName } from '../api/revision-hash.ts';
+import { resolveSimulatedWeights } from '../api/simulated-weights.ts';
+import { isRefusedAddress, literalHost } from '../core/check/upstream-address.ts';
 import { canonicalJson } from '../lib/canonical-json.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
-import type { ResolvedWeights } from '../ports/weights.ts';
 import { PIN_RETRY_MS_MIN } from './bounds.ts';
-import { PATH_ANNOTATION } from './launch.ts';
+import { API_KEY_ANNOTATION, PATH_ANNOTATION } from './launch.ts';
 import type { ControllerOptions } from './options.ts';
 import { findOwned, ownedBy } from './ownership.ts';
 import { outcomeOfError } from './status.ts';
@@ -81,20 +84,72 @@ async function pin(
   key: string,
   { options, signal }: { readonly options: ControllerOptions; readonly signal: AbortSignal },
 ): Promise<PinResult> {
+  const { remote } = model.spec.version;
+  if (remote !== undefined) return pinRemote(model, { remote, key }, { options, signal });
+  const weights = await resolve(model, options, signal);
+  if (!weights.ok) return weights;
+  const revision = renderRevision(model, weights.value, { key, builds: options.engineBuilds });
+  if (!revision.ok) return revision;
+  return makeRevision(revision.value, options, signal);
+}
+
+async function pinRemote(
+  model: Model,
+  { remote, key }: { readonly remote: Remote; readonly key: string },
+  { options, signal }: { readonly options: ControllerOptions; readonly signal: AbortSignal },
+): Promise<PinResult> {
+  const host = URL.canParse(remote.baseUrl) ? literalHost(new URL(remote.baseUrl)) : '';
+  if (host !== undefined && isRefusedAddress(host)) {
+    const message = `No request is sent to ${remote.baseUrl}: it is no address, or a link-local one, or one of a cloud's metadata. Change spec.version.remote.baseUrl.`;
+    return fail({ reason: 'AddressRefused', message });
+  }
+  const { apiKeySecretRef: ref, ...pinned } = remote;
+  const revision = frameRevision(model, {
+    digest: revisionDigest({ version: model.spec.version, weightsSha256: undefined }),
+    annotations: { [VERSION_ANNOTATION]: key, ...(ref === undefined ? {} : { [API_KEY_ANNOTATION]: keyOrigin(ref) }) },
+    pinned: { remote: pinned, engine: { name: 'Remote', build: 'remote' } },
+  });
+  return makeRevision(revision, options, signal);
+}
+
+interface PinnedWeights {
+  /** What goes into the revision. */
+  readonly weights: NonNullable<ModelRevision['spec']['weights']>;
+  readonly trainedContextLength: number;
+}
+
+async function resolve(
+  model: Model,
+  options: ControllerOptions,
+  signal: AbortSignal,
+): Promise<Result<PinnedWeights, Refusal>> {
   const { version, pinPolicy } = model.spec;
-  const { path, sha256 } = version.weights.file;
+  const { file, simulated } = version.weights ?? {};
+  if (simulated !== undefined) {
+    const { trainedContextLength, ...weights } = resolveSimulatedWeights(simulated);
+    return ok({ weights, trainedContextLength });
+  }
+  if (file === undefined) return fail(noWeights);
+  const { path, sha256 } = file;
   if (pinPolicy === 'RequireDigest' && sha256 === undefined) {
     const message = 'pinPolicy is RequireDigest, and spec.version.weights.file.sha256 is not set. Set it.';
     return fail({ reason: 'DigestMissing', message });
   }
   const wanted = { path, ...(sha256 === undefined ? {} : { expectedSha256: sha256 }) };
-  const weights = await options.weights.resolve(wanted, signal);
-  if (!weights.ok)
-    return fail({ reason: weights.error.reason, message: `${weights.error.message} ${advice[weights.error.reason]}` });
-  const revision = renderRevision(model, weights.value, { key, build: options.engineBuilds[version.engine.name] });
-  if (!revision.ok) return revision;
-  return makeRevision(revision.value, options, signal);
+  const resolved = await options.weights.resolve(wanted, signal);
+  if (!resolved.ok) {
+    const { reason, message } = resolved.error;
+    return fail({ reason, message: `${message} ${advice[reason]}` });
+  }
+  const { trainedContextLength, ...weights } = resolved.value;
+  return ok({ weights, trainedContextLength });
 }
+
+/** Validation refuses such an object; a server that does not know the rule may let it through. */
+const noWeights: Refusal = {
+  reason: 'WeightsMissing',
+  message: 'spec.version names no weights. Set spec.version.weights.file or spec.version.weights.simulated.',
+};
 
 const advice = {
   WeightsMissing: 'Put it there, or change spec.version.weights.file.path.',
@@ -105,37 +160,64 @@ const advice = {
 
 function renderRevision(
   model: Model,
-  weights: ResolvedWeights,
-  { key, build }: { readonly key: string; readonly build: string },
+  { weights, trainedContextLength }: PinnedWeights,
+  { key, builds }: { readonly key: string; readonly builds: ControllerOptions['engineBuilds'] },
 ): Result<ModelRevision, Refusal> {
   const { version } = model.spec;
-  const contextLength = version.contextLength ?? Math.min(weights.trainedContextLength, CONTEXT_LENGTH_UNSET_MAX);
-  if (contextLength > weights.trainedContextLength) {
-    const message = `spec.version.contextLength is ${contextLength}, and the model was trained for ${weights.trainedContextLength} tokens. Lower it, or leave it out.`;
+  const engine: SlotEngine = weights.simulated === undefined ? 'Llama' : 'Sim';
+  const contextLength = version.contextLength ?? Math.min(trainedContextLength, CONTEXT_LENGTH_UNSET_MAX);
+  if (contextLength > trainedContextLength) {
+    const message = `spec.version.contextLength is ${contextLength}, and the model was trained for ${trainedContextLength} tokens. Lower it, or leave it out.`;
     return fail({ reason: 'ContextTooLong', message });
   }
-  const digest = revisionDigest({ version, weightsSha256: weights.sha256 });
-  return ok({
+  return ok(
+    frameRevision(model, {
+      digest: revisionDigest({ version, weightsSha256: weights.sha256 }),
+      annotations: { [VERSION_ANNOTATION]: key },
+      pinned: {
+        weights,
+        engine: { name: engine, build: builds[engine] },
+        contextLength,
+        ...(version.sampling === undefined ? {} : { sampling: version.sampling }),
+      },
+    }),
+  );
+}
+
+function frameRevision(
+  model: Model,
+  {
+    digest,
+    annotations,
+    pinned,
+  }: {
+    readonly digest: string;
+    readonly annotations: Readonly<Record<string, string>>;
+    readonly pinned: Omit<ModelRevision['spec'], 'modelName' | 'digest'>;
+  },
+): ModelRevision {
+  const { name } = model.metadata;
+  return {
     apiVersion: kinds.ModelRevision.apiVersion,
     kind: 'ModelRevision',
     metadata: {
-      name: revisionName(model.metadata.name, digest),
-      labels: { 'stoker.dev/model': model.metadata.name },
-      annotations: { [VERSION_ANNOTATION]: key },
+      name: revisionName(name, digest),
+      labels: { 'stoker.dev/model': name },
+      annotations,
       ownerReferences: [ownedBy(kinds.Model, model)],
     },
-    spec: {
-      modelName: model.metadata.name,
-      digest,
-      weights: { path: weights.path, sizeBytes: weights.sizeBytes, sha256: weights.sha256 },
-      engine: { name: version.engine.name, build },
-      contextLength,
-      ...(version.sampling === undefined ? {} : { sampling: version.sampling }),
-    },
-  });
+    spec: { modelName: name, digest, ...pinned },
+  };
 }
 
-/** Makes it, or finds that the same version was pinned under another path: where weights lie is no part of what they are. */
+function keyOrigin({ name, key }: NonNullable<Remote['apiKeySecretRef']>): string {
+  return `${name}/${key}`;
+}
+
+/**
+ * Makes it, or finds that the same version was pinned under another path or with another key: where weights lie and keys are
+ * kept is no part of what they are.
+ */
 async function makeRevision(
   revision: ModelRevision,
   { cluster, log }: ControllerOptions,
@@ -154,9 +236,11 @@ async function makeRevision(
     const message = `There is a ModelRevision ${name} of something else. Delete it.`;
     return fail({ reason: 'RevisionTaken', message });
   }
-  const annotations = { ...revision.metadata.annotations, [PATH_ANNOTATION]: revision.spec.weights.path };
-  const moved = await cluster.patch(kinds.ModelRevision, name, { metadata: { annotations } }, { signal });
-  return moved.ok ? ok(undefined) : fail(outcomeOfError(moved.error));
+  const path = revision.spec.weights?.path;
+  const moved = { [PATH_ANNOTATION]: path ?? null, [API_KEY_ANNOTATION]: null };
+  const annotations = { ...moved, ...revision.metadata.annotations };
+  const patched = await cluster.patch(kinds.ModelRevision, name, { metadata: { annotations } }, { signal });
+  return patched.ok ? ok(undefined) : fail(outcomeOfError(patched.error));
 }
 
 function isSameOwner(a: ModelRevision, b: ModelRevision): boolean {
@@ -172,12 +256,14 @@ function findPinned(cluster: ControllerOptions['cluster'], model: Model, key: st
   );
 }
 
-/** What of the version decides whether it has to be resolved again: its digest before anything was resolved, and the path. */
+/** What of the version decides whether it has to be resolved again: its digest before anything was, the path, and the key's place. */
 function versionKey({ spec }: Model): string {
-  const { file } = spec.version.weights;
-  const unresolved = revisionDigest({ version: spec.version, weightsSha256: file.sha256 ?? '0'.repeat(64) });
+  const { remote, weights: { file, simulated } = {} } = spec.version;
+  const weightsSha256 = simulated === undefined ? file?.sha256 : resolveSimulatedWeights(simulated).sha256;
+  const unresolved = revisionDigest({ version: spec.version, weightsSha256: weightsSha256 ?? '0'.repeat(64) });
+  const apiKey = remote?.apiKeySecretRef === undefined ? undefined : keyOrigin(remote.apiKeySecretRef);
   return createHash('sha256')
-    .update(canonicalJson({ unresolved, path: file.path }))
+    .update(canonicalJson({ unresolved, path: file?.path, apiKey }))
     .digest('hex')
     .slice(0, 32);
 }

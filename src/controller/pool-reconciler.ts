@@ -5,8 +5,9 @@ import { kinds, type Pod } from '../api/kinds.ts';
 import { residentRungs } from '../api/link.ts';
 import type { Pool, PoolStatus } from '../api/pool.ts';
 import { type PoolSlot, planSlots } from '../core/plan/slots.ts';
+import { idleMsOf } from '../core/plan/snapshot.ts';
 import { RESYNC_MS } from './bounds.ts';
-import type { AgentRecord, Fleet } from './fleet.ts';
+import { type AgentRecord, type Fleet, isOutdated } from './fleet.ts';
 import type { ControllerOptions } from './options.ts';
 import { findOwned } from './ownership.ts';
 import { hasEnded, isLeaving, isReady, linkUrlOf, renderSlotPod, type SlotTemplate } from './slot-pod.ts';
@@ -50,6 +51,7 @@ export async function reconcilePool(name: string, context: PoolContext, signal: 
   if (plan.create > 0) return createSlot(pool, { context, signal, more: plan.create > 1 });
   const status = renderPoolStatus(pool, pods, context);
   const written = await writeStatus(cluster, { kind: kinds.Pool, object: pool, status }, signal);
+  if (written.type === 'done') announce(pool, status, context);
   return written.type === 'done' ? { type: 'again', afterMs: RESYNC_MS } : written;
 }
 
@@ -76,7 +78,17 @@ function viewSlot(pod: Pod, { fleet, options, template }: PoolContext): PoolSlot
     isBroken: hasEnded(pod) || isLost,
     isOccupied: isOccupied(record),
     unusedMs: sinceMs === undefined ? 0 : options.clock.nowMs() - sinceMs,
+    ...(record !== undefined && isOutdated(record)
+      ? { outdatedIdleMs: requestIdleMs(record, options.clock.nowMs()) }
+      : {}),
   };
+}
+
+/** Time since an instance in the slot had a request. */
+function requestIdleMs({ report, reportedAtMs }: AgentRecord, nowMs: number): number {
+  const resident = (report?.instances ?? []).filter(({ rung }) => residentRungs.has(rung));
+  if (resident.some(({ inFlight }) => inFlight > 0)) return 0;
+  return Math.min(...resident.map(idleMsOf), Number.MAX_SAFE_INTEGER) + nowMs - reportedAtMs;
 }
 
 function isOccupied(record: AgentRecord | undefined): boolean {
@@ -152,12 +164,22 @@ async function finish(
   return writeFinalizer(cluster, { kind: kinds.Pool, object: pool, finalizer: POOL_FINALIZER, isHeld: false }, signal);
 }
 
+/** An event when agents that cannot be commanded are seen for the first time. */
+function announce(pool: Pool, status: PoolStatus, { options }: PoolContext): void {
+  const outdated = (conditions: PoolStatus['conditions']) =>
+    conditions?.find(({ type, status: is }) => type === 'AgentOutdated' && is === 'True');
+  const now = outdated(status.conditions);
+  if (now === undefined || outdated(pool.status?.conditions) !== undefined) return;
+  options.cluster.recordEvent({ regarding: pool, type: 'Warning', reason: now.reason, message: now.message });
+}
+
 function renderPoolStatus(pool: Pool, pods: readonly Pod[], { fleet, options }: PoolContext): PoolStatus {
   const records = pods.flatMap((pod) => fleet.agents.get(pod.metadata.uid ?? '') ?? []);
   const connected = records.filter(({ session, report }) => session !== undefined && report !== undefined);
   const instances = connected.flatMap(({ report }) => report?.instances ?? []);
   const observedGeneration = pool.metadata.generation ?? 0;
-  const ready = judgeReady(pool, pods, connected.length);
+  const wallMs = options.clock.wallMs();
+  const verdicts = [judgeReady(pool, pods, connected.length), judgeAgents(records, pods)];
   return {
     observedGeneration,
     ...(pool.status?.nextSerial === undefined ? {} : { nextSerial: pool.status.nextSerial }),
@@ -166,15 +188,27 @@ function renderPoolStatus(pool: Pool, pods: readonly Pod[], { fleet, options }: 
     awake: instances.filter(({ rung, probed }) => rung === 'Awake' && probed).length,
     asleep: instances.filter(({ rung }) => rung === 'Asleep').length,
     spare: connected.filter((record) => residentCount(record) === 0).length,
-    conditions: setCondition(pool.status?.conditions ?? [], { ...ready, observedGeneration }, options.clock.wallMs()),
+    conditions: verdicts.reduce<Condition[]>(
+      (all, verdict) => setCondition(all, { ...verdict, observedGeneration }, wallMs),
+      pool.status?.conditions ?? [],
+    ),
   };
 }
 
-function judgeReady(
-  pool: Pool,
-  pods: readonly Pod[],
-  connected: number,
-): Pick<Condition, 'type' | 'status' | 'reason' | 'message'> {
+type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
+
+/** Slots whose agents this controller can only listen to (DESIGN §14.1). */
+function judgeAgents(records: readonly AgentRecord[], pods: readonly Pod[]): Verdict {
+  const outdated = new Set(records.filter(isOutdated).map(({ podUid }) => podUid));
+  const names = pods.filter(({ metadata }) => outdated.has(metadata.uid ?? '')).map(({ metadata }) => metadata.name);
+  if (names.length === 0) {
+    return { type: 'AgentOutdated', status: 'False', reason: 'AllCurrent', message: 'Every agent can be commanded.' };
+  }
+  const message = `The agents of ${names.join(', ')} are of a release that this controller cannot command. They serve what they have, and are replaced one after the other when no request came for a while.`;
+  return { type: 'AgentOutdated', status: 'True', reason: 'AgentOutdated', message: message.slice(0, 1024) };
+}
+
+function judgeReady(pool: Pool, pods: readonly Pod[], connected: number): Verdict {
   const { min } = pool.spec.slots;
   if (connected >= Math.min(pods.length, Math.max(1, min)) && connected >= min) {
     const message = connected === 0 ? 'There is no slot; one is made when it is needed.' : 'Slots are connected.';

@@ -1,7 +1,7 @@
 // The planning loop: observe, plan, check, act. Runs soon after anything changed and at a steady pace; every run plans for
 // all models and slots at once. Owns the last decisions and what slots were assigned. Never waits for anything in between.
 import { kinds } from '../api/kinds.ts';
-import { type Launch, type Rung, residentRungs, rungs } from '../api/link.ts';
+import { type Rung, residentRungs, rungs, type SlotEngine } from '../api/link.ts';
 import { checkPlacement } from '../core/check/placement.ts';
 import { planPlacement } from '../core/plan/place.ts';
 import type { Placement, PlaceSnapshot } from '../core/plan/placement.ts';
@@ -15,19 +15,32 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { PICTURE_MS_MAX, PLAN_EVERY_MS, PLAN_REST_FACTOR, PLAN_WITHIN_MS } from './bounds.ts';
 import { decideScale, listClaims, listPools } from './demand-plan.ts';
 import type { AgentRecord, Fleet } from './fleet.ts';
-import { describeModel, estimateWaits, type ModelView, renderPolicy, routeModel, viewModel } from './model-view.ts';
+import {
+  describeModel,
+  describeUpstream,
+  estimateWaits,
+  listUpstreams,
+  type ModelView,
+  renderPolicy,
+  routeModel,
+  viewModel,
+} from './model-view.ts';
 import { observeWorld, type World } from './observe.ts';
+import type { ControllerOptions } from './options.ts';
 import { SLOT_KEY_VERSION } from './slot-keys.ts';
 import { createPublisher } from './tables.ts';
 import { createTeller } from './targets.ts';
 import type { Trials } from './trials.ts';
+import type { Upstreams } from './upstreams.ts';
 import { createWithdrawals } from './withdrawals.ts';
 
 export interface SteeringOptions {
   readonly cluster: Cluster;
   readonly fleet: Fleet;
   readonly trials: Trials;
-  readonly engineBuilds: Readonly<Record<Launch['engine'], string>>;
+  readonly upstreams: Upstreams;
+  readonly engineBuilds: Readonly<Record<SlotEngine, string>>;
+  readonly simulatedClimb: ControllerOptions['simulatedClimb'];
   readonly epoch: number;
   slotKey(podUid: string): string;
   readonly clock: Clock;
@@ -233,14 +246,23 @@ class PlanningLoop implements Steering {
   }
 
   #renderTable(world: World, snapshot: PlaceSnapshot) {
-    const { fleet, slotKey } = this.#options;
+    const { fleet, slotKey, upstreams } = this.#options;
     const waits = estimateWaits(world, new Map(snapshot.pools.map(({ name, room }) => [name, room])));
-    const routed = world.models.map((live) => routeModel(live, { world, fleet, waits }));
-    const warmth = routed.map((model) => describeModel(model, world));
+    const routed = world.models.map((live) =>
+      routeModel(live, { world, fleet, waits, simulatedClimb: this.#options.simulatedClimb }),
+    );
+    const remote = new Map(world.models.flatMap(({ name, stable }) => (stable?.spec.remote ? [[name, stable]] : [])));
+    const warmth = routed.map((model) => {
+      const revision = remote.get(model.model);
+      return revision === undefined
+        ? describeModel(model, world)
+        : describeUpstream(model.model, upstreams.stateOf(revision));
+    });
     this.#noteModels(world, new Map(warmth.map((row) => [row.model, row])));
     return {
       policy: world.models.map(renderPolicy),
       open: listOpenInstances(world.slots, routed),
+      upstreams: listUpstreams(world.models, upstreams),
       warmth,
       keys: world.slots.map(({ podUid }) => ({ podUid, version: SLOT_KEY_VERSION, key: slotKey(podUid) })),
       isComplete: this.#isComplete,

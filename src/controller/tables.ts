@@ -1,13 +1,23 @@
 // Tells routers their tables: three sections, each sent only when it differs from what this session has. A section's version
 // is the seq at which it changed, so it grows over sessions, too. Never keeps a router waiting for a section it lacks.
 import { createHash } from 'node:crypto';
-import type { Endpoint, ModelWarmth, PolicyModel, Table } from '../api/link.ts';
-import { divideShares, type OpenInstance, type RouterNeed } from '../core/plan/routing.ts';
+import {
+  agreeOnVersion,
+  type Endpoint,
+  LINK_VERSION_UPSTREAMS,
+  type ModelWarmth,
+  type PolicyModel,
+  type Table,
+  type Upstream,
+  type UpstreamKey,
+} from '../api/link.ts';
+import { divideShares, type OpenInstance, type OpenUpstream, type RouterNeed } from '../core/plan/routing.ts';
 import type { Fleet, RouterRecord, SectionName } from './fleet.ts';
 
 export interface TableContent {
   readonly policy: readonly PolicyModel[];
   readonly open: readonly OpenInstance[];
+  readonly upstreams: { readonly open: readonly OpenUpstream[]; readonly keys: readonly UpstreamKey[] };
   readonly warmth: readonly ModelWarmth[];
   readonly keys: readonly { readonly podUid: string; readonly version: number; readonly key: string }[];
   /** False while a new controller has not heard every slot: a router that has a table keeps it until then. */
@@ -28,23 +38,54 @@ export function createPublisher(options: PublisherOptions): (content: TableConte
     const steady = content.warmth.map((row) => steadyWarmth(warmth.get(row.model), row));
     warmth = new Map(steady.map((row) => [row.model, row]));
     const routers = [...options.fleet.routers.values()].sort((a, b) => (name(a) < name(b) ? -1 : 1));
-    const shares = renderShares(content, routers.map(needOf));
-    const policy = { models: [...content.policy] };
-    const keys = { slots: [...content.keys] };
-    const texts = { policy: JSON.stringify(policy), keys: JSON.stringify(keys) };
+    const sectionsOf = createSections({ ...content, warmth: steady }, routers);
     let told = 0;
     for (const router of routers) {
       if (!content.isComplete && router.session.hello.fence.epoch > 0) continue;
-      const endpoints = { endpoints: shares.get(name(router)) ?? [], warmth: steady };
-      const sections: SectionTexts = {
-        policy: { data: policy, text: texts.policy },
-        endpoints: { data: endpoints, text: JSON.stringify(endpoints) },
-        keys: { data: keys, text: texts.keys },
-      };
-      if (send(router, sections, options)) told += 1;
+      if (send(router, sectionsOf(router), options)) told += 1;
     }
     return told;
   };
+}
+
+/** What all routers are told alike is written once. */
+function createSections(
+  content: TableContent,
+  routers: readonly RouterRecord[],
+): (router: RouterRecord) => SectionTexts {
+  const needs = routers.map(needOf);
+  const [shares, parts] = [renderShares(content, needs), renderUpstreams(content, needs)];
+  const policy = written({ models: [...content.policy] });
+  const slots = [...content.keys];
+  const [slotKeys, allKeys] = [written({ slots }), written({ slots, ...unlessEmpty(content.upstreams.keys) })];
+  const older = hideUpstreams(content);
+  return (router) => {
+    const endpoints = shares.get(name(router)) ?? [];
+    if (!speaksUpstreams(router)) return { policy, endpoints: written({ endpoints, warmth: older }), keys: slotKeys };
+    const upstreams = unlessEmpty(parts.get(name(router)) ?? []);
+    return { policy, endpoints: written({ endpoints, warmth: [...content.warmth], ...upstreams }), keys: allKeys };
+  };
+}
+
+function written<Data>(data: Data): { readonly data: Data; readonly text: string } {
+  return { data, text: JSON.stringify(data) };
+}
+
+/** Left out while there is none: a table without upstreams is the one that every version knows. */
+function unlessEmpty<Row>(rows: readonly Row[]): { readonly upstreams?: Row[] } {
+  return rows.length === 0 ? {} : { upstreams: [...rows] };
+}
+
+function speaksUpstreams({ session }: RouterRecord): boolean {
+  return (agreeOnVersion(session.hello.versions) ?? 0) >= LINK_VERSION_UPSTREAMS;
+}
+
+/** A router of an earlier release has no way to upstreams: its callers are told so, and do not wait. */
+function hideUpstreams({ warmth, upstreams }: TableContent): ModelWarmth[] {
+  const remote = new Set(upstreams.open.map(({ model }) => model));
+  const message = 'This router is of a release that cannot pass requests on to other addresses. Renew it.';
+  const failure = { reason: 'RouterOutdated', message };
+  return warmth.map((row) => (remote.has(row.model) ? { ...row, rung: 'Failed', failure } : row));
 }
 
 const name = (router: RouterRecord) => router.session.hello.name;
@@ -60,6 +101,16 @@ function renderShares(content: TableContent, needs: readonly RouterNeed[]): Read
   for (const instance of content.open) {
     const { concurrency: _concurrency, ...row } = instance;
     for (const [router, share] of divideShares(instance, needs, content.turn)) {
+      if (share > 0) rows.get(router)?.push({ ...row, share });
+    }
+  }
+  return rows;
+}
+
+function renderUpstreams({ upstreams, turn }: TableContent, needs: readonly RouterNeed[]): Map<string, Upstream[]> {
+  const rows = new Map<string, Upstream[]>(needs.map((need) => [need.name, []]));
+  for (const { concurrency, ...row } of upstreams.open) {
+    for (const [router, share] of divideShares({ model: row.model, concurrency }, needs, turn)) {
       if (share > 0) rows.get(router)?.push({ ...row, share });
     }
   }

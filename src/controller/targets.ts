@@ -1,18 +1,18 @@
 // Tells agents their targets: whole, fenced by (epoch, seq), only when something is different or the session is new.
 // Never tells a slot less than it has because something could not be looked up.
 import { kinds } from '../api/kinds.ts';
-import type { Launch } from '../api/link.ts';
+import type { SlotEngine, TargetInstance } from '../api/link.ts';
 import type { Assignment } from '../core/plan/snapshot.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { AgentRecord, Fleet } from './fleet.ts';
-import { type LaunchFacts, renderLaunch } from './launch.ts';
+import { type LaunchFacts, renderLaunch, slotEngineOf } from './launch.ts';
 import type { World } from './observe.ts';
 import { SLOT_KEY_VERSION } from './slot-keys.ts';
 
 interface TellerOptions {
   readonly cluster: Cluster;
   readonly fleet: Fleet;
-  readonly engineBuilds: Readonly<Record<Launch['engine'], string>>;
+  readonly engineBuilds: Readonly<Record<SlotEngine, string>>;
   slotKey(podUid: string): string;
   nextFence(): { readonly epoch: number; readonly seq: number };
 }
@@ -47,8 +47,10 @@ function lookUp(
     const model = cluster.get(kinds.Model, assignment.model);
     const pool = world.pools.get(poolName);
     if (revision === undefined || model === undefined || pool === undefined) return undefined;
+    const engine = slotEngineOf(revision);
+    if (engine === undefined) return undefined;
     const report = record.report?.instances.find((instance) => instance.revision === assignment.revision);
-    const engineBuild = report?.engineBuild ?? engineBuilds[revision.spec.engine.name];
+    const engineBuild = report?.engineBuild ?? engineBuilds[engine];
     facts.push({ assignment, revision, model, pool, engineBuild });
   }
   return facts;
@@ -69,7 +71,8 @@ function tell(record: AgentRecord, facts: readonly InstanceFacts[], options: Tel
   const { session, podUid, told } = record;
   const stamp = stampOf(facts);
   if (session === undefined || (told?.session === session.id && told.stamp === stamp)) return false;
-  const instances = facts.map(({ assignment, ...launch }) => ({ ...assignment, launch: renderLaunch(launch) }));
+  const instances = renderInstances(facts);
+  if (instances === undefined) return false;
   const keys = [{ version: SLOT_KEY_VERSION, key: options.slotKey(podUid) }];
   const content = JSON.stringify([instances, keys]);
   const isNews = told?.session !== session.id || told.content !== content;
@@ -77,4 +80,15 @@ function tell(record: AgentRecord, facts: readonly InstanceFacts[], options: Tel
   if (isNews && !session.send({ type: 'target', ...options.nextFence(), instances, keys })) return false;
   record.told = { session: session.id, stamp, content };
   return isNews;
+}
+
+/** Undefined when one of them cannot be launched as it is pinned: then the slot keeps what it was told. */
+function renderInstances(facts: readonly InstanceFacts[]): TargetInstance[] | undefined {
+  const instances: TargetInstance[] = [];
+  for (const { assignment, ...facing } of facts) {
+    const launch = renderLaunch(facing);
+    if (launch === undefined) return undefined;
+    instances.push({ ...assignment, launch });
+  }
+  return instances;
 }

@@ -8,6 +8,7 @@ import { createFileDigests } from './file-digest.ts';
 import { createGroupRecords } from './group-records.ts';
 import { createLlamaAdapter } from './llama-adapter.ts';
 import type { Environment } from './process-group.ts';
+import { createSimAdapter } from './sim-adapter.ts';
 import { endStaleGroups } from './stale-groups.ts';
 
 export interface Engines {
@@ -23,17 +24,23 @@ export interface EnginesOptions {
   readonly threads: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** Accelerator memory of the slot that simulated engines share. Unset: four accelerators of 80 GB. */
+  readonly simSlotBytes?: number;
   /** Variables that an engine may need (library paths, visible devices) are taken from here by an allow-list. */
   readonly environment?: Environment;
 }
 
 export function createEngines(options: EnginesOptions): Engines {
-  const { stateDir, threads, clock, log } = options;
+  const { stateDir, threads, clock, log, simSlotBytes } = options;
   const records = createGroupRecords(stateDir, log);
   const digests = createFileDigests(join(stateDir, 'digests.json'));
-  const environment = options.environment ?? {};
+  const own = { records, environment: options.environment ?? {}, clock };
+  const slotBytes = simSlotBytes === undefined ? {} : { slotBytes: simSlotBytes };
   return {
-    adapters: { Llama: createLlamaAdapter({ threads, digests, records, environment, clock }) },
+    adapters: {
+      Llama: createLlamaAdapter({ ...own, threads, digests }),
+      Sim: createSimAdapter({ ...own, ...slotBytes }),
+    },
     endStale: () => endStaleGroups({ records, clock, log }),
   };
 }

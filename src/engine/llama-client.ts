@@ -1,4 +1,4 @@
-// The administration calls to one model server process, over its own HTTP on loopback. Answers are untrusted: bounded and
+// The administration calls to one of our own model server processes, over its HTTP on loopback. Answers are untrusted: bounded and
 // checked against the schemas of llama/protocol.ts. Inference does not pass here.
 import { type Dispatcher, Pool } from 'undici';
 import type { z } from 'zod';
@@ -24,7 +24,8 @@ const PROBE_PROMPT = 'The quick brown fox jumps over the lazy dog. Stoker keeps 
 export interface LlamaClient {
   health(signal: AbortSignal): Promise<HealthAnswer>;
   sleep(level: 1 | 2, signal: AbortSignal): Promise<void>;
-  wake(signal: AbortSignal): Promise<void>;
+  /** `facts` is what a simulated engine cannot see by itself. */
+  wake(signal: AbortSignal, facts?: { readonly freeBytes: number }): Promise<void>;
   probe(signal: AbortSignal): Promise<ProbeAnswer>;
   /** The digest of its build. */
   build(signal: AbortSignal): Promise<string>;
@@ -70,9 +71,9 @@ export function createLlamaClient(baseUrl: string, headers: Readonly<Record<stri
         signal,
       );
     },
-    async wake(signal) {
+    async wake(signal, facts = undefined) {
       await call(
-        { method: 'POST', path: '/wake_up', body: {}, answer: movedAnswerSchema, refused: 'WakeFailed' },
+        { method: 'POST', path: '/wake_up', body: facts ?? {}, answer: movedAnswerSchema, refused: 'WakeFailed' },
         signal,
       );
     },

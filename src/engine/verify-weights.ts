@@ -1,7 +1,7 @@
 // Whether the file that an engine is about to open is the one that was pinned. Full digest once per state of the file;
 // afterwards size, time and inode are enough.
 import { stat } from 'node:fs/promises';
-import type { Launch } from '../api/link.ts';
+import type { LlamaLaunch } from '../api/link.ts';
 import { EngineError } from './engine-error.ts';
 import { FileChanged, type FileDigests } from './file-digest.ts';
 
@@ -12,7 +12,7 @@ export interface VerifiedFile {
   readonly mtimeMs: number;
 }
 
-type PinnedFile = Pick<Launch, 'weightsPath' | 'weightsSizeBytes' | 'weightsSha256'>;
+type PinnedFile = Pick<LlamaLaunch, 'weightsPath' | 'weightsSizeBytes' | 'weightsSha256'>;
 
 /** Rejects with EngineError. */
 export async function verifyWeights(

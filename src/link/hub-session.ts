@@ -1,5 +1,6 @@
 // One session at the hub, from the upgraded socket to its end: hello in time, a version both speak, the owner's consent,
-// welcome, then messages in order. Never knows other sessions: the hub does.
+// welcome, then messages in order. An agent whose versions do not meet ours is heard and told nothing: it keeps serving what
+// it has. Never knows other sessions: the hub does.
 import type { WebSocket } from 'ws';
 import { z } from 'zod';
 import {
@@ -7,6 +8,7 @@ import {
   type AgentToHub,
   agentHelloSchema,
   agentToHubSchema,
+  agreeOnVersion,
   LINK_VERSION_MAX,
   LINK_VERSION_MIN,
   type RouterHello,
@@ -63,13 +65,14 @@ export function openHubSession(options: SessionOptions): Channel {
 
   function onHello(bytes: Buffer, isBinary: boolean): void {
     const hello = parseHello(bytes, isBinary);
-    const version = typeof hello === 'string' ? hello : negotiateVersion(hello.versions);
+    const version = typeof hello === 'string' ? hello : negotiateVersion(hello);
     if (typeof hello === 'string' || typeof version === 'string') {
       channel.close(1008, String(version));
       return;
     }
+    const mayTell = agreeOnVersion(hello.versions) !== undefined;
     const candidate = describeSession(hello, options.identity, {
-      send: (message) => session !== undefined && channel.send(message),
+      send: (message) => mayTell && session !== undefined && channel.send(message),
       close: (reason) => channel.close(1008, reason),
     });
     const refusal = guarded(() => handlers.admit(candidate));
@@ -132,9 +135,14 @@ function parseHello(bytes: Buffer, isBinary: boolean): Hello | string {
   return parsed.success ? parsed.data : issueSentence('hello', parsed.error);
 }
 
-/** The highest version that both speak, or a sentence. */
-export function negotiateVersion(offered: { readonly min: number; readonly max: number }): number | string {
-  const version = Math.min(offered.max, LINK_VERSION_MAX);
-  if (version >= offered.min && version >= LINK_VERSION_MIN) return version;
-  return `version ${offered.min} to ${offered.max} is offered, but this hub speaks ${LINK_VERSION_MIN} to ${LINK_VERSION_MAX}: use releases that fit`;
+/**
+ * What welcome says: the highest version that both speak; for an agent of another age the nearest that it speaks, because it
+ * is only listened to, and messages only grow (DESIGN §14.1). A sentence for a router that cannot be told its table.
+ */
+export function negotiateVersion({ role, versions }: Pick<Hello, 'role' | 'versions'>): number | string {
+  const { min, max } = versions;
+  const version = agreeOnVersion(versions);
+  if (version !== undefined) return version;
+  if (role === 'agent' && min <= max) return max < LINK_VERSION_MIN ? max : min;
+  return `version ${min} to ${max} is offered, but this hub speaks ${LINK_VERSION_MIN} to ${LINK_VERSION_MAX}: use releases that fit`;
 }

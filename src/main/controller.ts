@@ -3,9 +3,11 @@ import { createServer, type Server } from 'node:http';
 import { hostname } from 'node:os';
 import { kinds } from '../api/kinds.ts';
 import type { Settings } from '../api/settings.ts';
+import { SIMULATED_BUILD } from '../api/simulated-weights.ts';
 import { createController } from '../controller/controller.ts';
 import { llamaBuild } from '../engine/llama-build.ts';
 import { createLlamaWeights } from '../engine/llama-weights.ts';
+import { simulatedProfiles } from '../engine/sim/profile.ts';
 import { createKubeCluster } from '../kube/cluster.ts';
 import { loadConnection } from '../kube/connection.ts';
 import { acquireEpoch } from '../kube/epoch.ts';
@@ -47,7 +49,11 @@ async function startController(settings: Settings, log: ReturnType<typeof create
     createHub: (handlers) =>
       createHub({ host: HOST, port: linkPort, epoch, release, clock: systemClock, log }, handlers),
     weights: createLlamaWeights(),
-    engineBuilds: { Llama: await llamaBuild() },
+    engineBuilds: { Llama: await llamaBuild(), Sim: SIMULATED_BUILD },
+    simulatedClimb({ profile }) {
+      const { loadMs, wakeLevel1Ms } = simulatedProfiles[profile];
+      return { stagedMs: loadMs, asleepMs: wakeLevel1Ms };
+    },
     epoch,
     linkUrlForSlots: (port) => settings.linkUrl ?? `ws://${HOST}:${port}`,
     routerUsername: `system:serviceaccount:${namespace}:stoker-router`,

@@ -48,8 +48,8 @@ export function withWeightsFrom(object: WrittenObject, folder: string): WrittenO
   if (object.kind !== 'Model') return object;
   // The manifest was judged by parseManifest, so a Model has the fields of one.
   const spec = object.spec as Model['spec'];
-  const { file } = spec.version.weights;
-  if (isAbsolute(file.path)) return object;
+  const file = spec.version.weights?.file;
+  if (file === undefined || isAbsolute(file.path)) return object;
   const weights = { ...spec.version.weights, file: { ...file, path: join(folder, file.path) } };
   return { ...object, spec: { ...spec, version: { ...spec.version, weights } } };
 }

@@ -11,6 +11,9 @@ import { connectionOfKubeconfig } from './kubeconfig.ts';
 import type { Part } from './part.ts';
 import { stokerCommand } from './supervisor.ts';
 
+/** Accelerators that do not exist: what slots of simulated engines ask for, so that they take no cores away. */
+const SIMULATED_GPUS = 8;
+
 interface LocalNodeOptions {
   readonly dataDir: string;
   readonly allowCommands: boolean;
@@ -35,6 +38,7 @@ export function localNodePart(options: LocalNodeOptions): Part {
           cpu: `${availableParallelism()}`,
           memory: `${totalmem()}`,
           'stoker.dev/cpu': `${availableParallelism()}`,
+          'stoker.dev/sim-gpu': `${SIMULATED_GPUS}`,
         },
         entryPoint: { command: stokerCommand.command, args: [...stokerCommand.args] },
         allowCommands: options.allowCommands,

@@ -10,6 +10,7 @@ import { type ApiKeys, parseApiKeysFile } from '../router/api-keys.ts';
 import { createRouter } from '../router/router.ts';
 import { createLog } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
+import { watchApiKeys } from './api-keys-watch.ts';
 import { listening, type Part, type PortSetting, StartError, type StartedPart } from './part.ts';
 import { release } from './version.ts';
 
@@ -26,7 +27,7 @@ async function startRouter(settings: Settings, log: ReturnType<typeof createLog>
   const name = `router-${hostname()}-${process.pid}`;
   const linkUrl = required(settings.linkUrl, '--link-url');
   const tokenFile = required(settings.linkTokenFile, '--link-token-file');
-  const apiKeys = settings.apiKeysFile === undefined ? undefined : readApiKeys(settings.apiKeysFile);
+  const keysFile = settings.apiKeysFile === undefined ? undefined : readApiKeys(settings.apiKeysFile);
   const host = settings.host ?? '127.0.0.1';
   const router = createRouter({
     name,
@@ -34,7 +35,7 @@ async function startRouter(settings: Settings, log: ReturnType<typeof createLog>
     host,
     port: settings.port ?? 8080,
     adminPort: settings.adminPort ?? 8081,
-    ...(apiKeys === undefined ? {} : { apiKeys }),
+    ...(keysFile === undefined ? {} : { apiKeys: keysFile.keys }),
     connectLink: (handlers, hello) =>
       createRouterSpoke(
         { url: () => linkUrl, token: async () => (await readFile(tokenFile, 'utf8')).trim(), hello, ...common },
@@ -44,6 +45,10 @@ async function startRouter(settings: Settings, log: ReturnType<typeof createLog>
     ...common,
   });
   const started = await listening(ports(settings), () => router.start());
+  const watch =
+    keysFile === undefined
+      ? undefined
+      : watchApiKeys({ ...keysFile, clock: systemClock, log, onChange: (keys) => router.replaceApiKeys(keys) });
   return {
     facts: {
       port: started.port,
@@ -51,7 +56,10 @@ async function startRouter(settings: Settings, log: ReturnType<typeof createLog>
       url: `http://${host.includes(':') ? `[${host}]` : host}:${started.port}`,
       adminUrl: `http://127.0.0.1:${started.adminPort}`,
     },
-    stop: () => router.stop(STOP_GRACE_MS),
+    stop() {
+      watch?.cancel();
+      return router.stop(STOP_GRACE_MS);
+    },
   };
 }
 
@@ -62,7 +70,13 @@ function ports(settings: Settings): PortSetting[] {
   ];
 }
 
-function readApiKeys(path: string): ApiKeys {
+interface KeysFile {
+  readonly path: string;
+  readonly text: string;
+  readonly keys: ApiKeys;
+}
+
+function readApiKeys(path: string): KeysFile {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -73,7 +87,7 @@ function readApiKeys(path: string): ApiKeys {
   }
   const parsed = parseApiKeysFile(text);
   if (!parsed.ok) throw new StartError(`The API keys file ${path} is not usable: ${parsed.error}`);
-  return parsed.value;
+  return { path, text, keys: parsed.value };
 }
 
 function required(value: string | undefined, flag: string): string {

@@ -1,5 +1,4 @@
 // What `stoker up` prints once everything listens: addresses, models, and a line to paste. Text only; decides nothing.
-import type { Addresses } from '../api/addresses.ts';
 import type { ApiKeysChoice } from './api-keys-file.ts';
 
 export interface ModelLine {
@@ -8,8 +7,13 @@ export interface ModelLine {
   readonly rung: string;
 }
 
-export interface ScreenFacts {
-  readonly addresses: Addresses;
+/** The controller's own default is the router's, which may run on the same machine. */
+const CONTROLLER_ADMIN_PORT = 8084;
+
+interface ScreenFacts {
+  readonly openai: string;
+  readonly status: string;
+  readonly kubernetes: string;
   readonly models: readonly ModelLine[];
   readonly dataDir: string;
   readonly keys: ApiKeysChoice;
@@ -18,23 +22,23 @@ export interface ScreenFacts {
   readonly startMs: number;
 }
 
-export function renderScreen({ addresses, models, dataDir, keys, isReady, startMs }: ScreenFacts): string {
+export function renderScreen(facts: ScreenFacts): string {
+  const { openai, status, kubernetes, models, dataDir, keys, isReady, startMs } = facts;
   const served = models[0]?.servedName;
   const lines = [
     '',
     `Stoker is up (${(startMs / 1000).toFixed(1)} s).`,
     '',
-    `  OpenAI API       ${addresses.openai}/v1`,
-    `  Status and chat  ${addresses.status}/`,
-    `  Kubernetes API   ${addresses.kubernetes}   (export KUBECONFIG=${dataDir}/kubeconfig; kubectl get models,pods)`,
-    `  Logs             ${dataDir}/logs/`,
+    `  OpenAI API       ${openai}/v1`,
+    `  Status and chat  ${status}/`,
+    ...renderPlaces(kubernetes, dataDir),
     ...renderKey(keys),
     '',
     ...renderModels(models),
     '',
     ...(served === undefined
       ? ['Add a model:  npx stoker model add NAME ./file.gguf']
-      : pasteLines(addresses.openai, served, keys)),
+      : pasteLines(openai, served, keys)),
     ...(isReady
       ? []
       : [
@@ -46,6 +50,57 @@ export function renderScreen({ addresses, models, dataDir, keys, isReady, startM
     '',
   ];
   return `${lines.join('\n')}\n`;
+}
+
+interface ClusterFacts {
+  readonly kubernetes: string;
+  readonly models: readonly ModelLine[];
+  readonly dataDir: string;
+  readonly linkPort: number;
+  /** Where the parts find what they show at each other's doors. */
+  secretFile(name: string): string;
+  readonly startMs: number;
+}
+
+/** What `stoker up --cluster-only` prints: what there is, and how the other parts are started. */
+export function renderClusterScreen({
+  kubernetes,
+  models,
+  dataDir,
+  linkPort,
+  secretFile,
+  startMs,
+}: ClusterFacts): string {
+  const controllerFlags = [
+    ...['--kubeconfig', secretFile('controller.kubeconfig')],
+    ...['--admin-token-file', secretFile('controller-admin-token')],
+    ...['--link-port', linkPort, '--admin-port', CONTROLLER_ADMIN_PORT],
+  ];
+  const routerFlags = ['--link-url', `ws://127.0.0.1:${linkPort}`, '--link-token-file', secretFile('router-token')];
+  const lines = [
+    '',
+    `The cluster of Stoker is up (${(startMs / 1000).toFixed(1)} s), without a controller and a router.`,
+    '',
+    ...renderPlaces(kubernetes, dataDir),
+    '',
+    ...renderModels(models),
+    '',
+    'Start the other parts when you like, each in a terminal of its own:',
+    '',
+    `  npx stoker controller ${controllerFlags.join(' ')}`,
+    `  npx stoker router ${routerFlags.join(' ')}`,
+    '',
+    'Ctrl-C stops everything that was started here.',
+    '',
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function renderPlaces(kubernetes: string, dataDir: string): string[] {
+  return [
+    `  Kubernetes API   ${kubernetes}   (export KUBECONFIG=${dataDir}/kubeconfig; kubectl get models,pods)`,
+    `  Logs             ${dataDir}/logs/`,
+  ];
 }
 
 function renderModels(models: readonly ModelLine[]): string[] {

@@ -48,7 +48,7 @@ function addPart(name: ProcessName, description: string, create: (settings: Sett
   for (const [, setting] of settingsOf(name)) {
     const fallback = defaultOf(setting, name);
     const about = `${setting.description} (${setting.variable}${fallback === undefined ? '' : `, default ${fallback}`})`;
-    command.option(setting.flag === 'allow-commands' ? `--${setting.flag}` : `--${setting.flag} <value>`, about);
+    command.option(setting.isSwitch === true ? `--${setting.flag}` : `--${setting.flag} <value>`, about);
   }
   command.action(async (flags: Record<string, unknown>) => {
     await runToEnd(await create(parseSettings(name, flags, process.env)));

@@ -13,15 +13,17 @@ import { applyDemoOnce } from './demo.ts';
 import { chooseLinkPort, rememberLinkPort } from './link-port.ts';
 import { openRotatingFile } from './log-file.ts';
 import type { Facts, Part, StartedPart } from './part.ts';
-import { renderScreen, type ScreenFacts } from './screen.ts';
+import { renderClusterScreen, renderScreen } from './screen.ts';
 import { type ChildSpec, type Supervised, stokerCommand, supervise } from './supervisor.ts';
 
 /** The router is ready a moment after it started, unless something is wrong. */
 const ROUTER_READY_MS_MAX = 10_000;
 const ROUTER_POLL_MS = 20;
+/** Where parts that are started apart find the controller, unless another port was chosen. */
+const LINK_PORT = 8083;
 
 export function upPart(settings: Settings, write: (text: string) => void): Part {
-  const folder = openDataFolder(settings.dataDir ?? '.stoker');
+  const folder = openDataFolder(dataDirOf(settings));
   const file = openRotatingFile(`${folder.logs}/up.log`);
   const log = createLog('up', settings.logLevel ?? 'info', (line) => file.write(line));
   return {
@@ -50,11 +52,9 @@ async function startAll(context: UpContext): Promise<StartedPart> {
     unlock();
   };
   try {
-    const facts = await unlessStopped(
-      stopping,
-      startParts(context, (spec) => startChild(context, spec, children)),
-    );
-    write(renderScreen({ ...facts, dataDir: settings.dataDir ?? '.stoker', startMs: systemClock.nowMs() - startedMs }));
+    const start = (spec: ChildSpec) => startChild(context, spec, children);
+    const screen = settings.clusterOnly === true ? startCluster(context, start) : startParts(context, start);
+    write((await unlessStopped(stopping, screen))(() => systemClock.nowMs() - startedMs));
   } catch (error) {
     await stopAll();
     throw error;
@@ -101,10 +101,11 @@ function unlessStopped<T>(stopping: AbortSignal, work: Promise<T>): Promise<T> {
   });
 }
 
-async function startParts(
-  { settings, folder, stopping }: UpContext,
-  start: (spec: ChildSpec) => Promise<Facts>,
-): Promise<Pick<ScreenFacts, 'addresses' | 'models' | 'keys' | 'isReady'>> {
+type Start = (spec: ChildSpec) => Promise<Facts>;
+/** The screen, once it is known how long the start took. */
+type Screen = (startMs: () => number) => string;
+
+async function startParts({ settings, folder, stopping }: UpContext, start: Start): Promise<Screen> {
   const api = await start(apiSpec(settings, folder));
   const linkPort = await chooseLinkPort(settings.linkPort ?? 0, folder);
   const [models, controller] = await Promise.all([
@@ -116,15 +117,36 @@ async function startParts(
   const keys = chooseApiKeysFile(settings, folder);
   const linkUrl = `ws://127.0.0.1:${controller.linkPort}`;
   const router = await start(routerSpec(settings, folder, { linkUrl, apiKeysFile: keys.file }));
-  const addresses: Addresses = {
-    openai: String(router.url),
-    status: String(router.adminUrl),
+  const reached = { openai: String(router.url), status: String(router.adminUrl) };
+  writeAddresses(folder, { ...reached, kubernetes: String(api.url), controller: String(controller.adminUrl) });
+  const isReady = await becomesReady(reached.status, stopping);
+  const facts = { ...reached, kubernetes: String(api.url), models, keys, isReady, dataDir: dataDirOf(settings) };
+  return (startMs) => renderScreen({ ...facts, startMs: startMs() });
+}
+
+/** The API and the node: what the other parts stand on. */
+async function startCluster({ settings, folder, stopping }: UpContext, start: Start): Promise<Screen> {
+  const api = await start(apiSpec(settings, folder));
+  const [models] = await Promise.all([applyDemoOnce(folder, stopping), start(nodeSpec(settings, folder))]);
+  writeAddresses(folder, { kubernetes: String(api.url) });
+  const linkPort = settings.linkPort || LINK_PORT;
+  const facts = {
     kubernetes: String(api.url),
-    controller: String(controller.adminUrl),
-    controllerTokenFile: folder.secretFile('controller-admin-token'),
+    models,
+    linkPort,
+    secretFile: folder.secretFile,
+    dataDir: dataDirOf(settings),
   };
+  return (startMs) => renderClusterScreen({ ...facts, startMs: startMs() });
+}
+
+function dataDirOf(settings: Settings): string {
+  return settings.dataDir ?? '.stoker';
+}
+
+function writeAddresses(folder: DataFolder, reached: Omit<Addresses, 'controllerTokenFile'>): void {
+  const addresses: Addresses = { ...reached, controllerTokenFile: folder.secretFile('controller-admin-token') };
   writePrivateFile(folder.addressesFile, `${JSON.stringify(addresses, null, 2)}\n`);
-  return { addresses, models, keys, isReady: await becomesReady(addresses.status, stopping) };
 }
 
 /** Whether the router got its first table in time. The line on the screen can be pasted at once then. */

@@ -6,6 +6,34 @@ import { fail, ok, type Result } from '../lib/result.ts';
 export interface ApiKeys {
   /** The tenant whose key the Authorization header carries; undefined when it carries none of ours. */
   tenantOf(authorization: string | undefined): string | undefined;
+  /** The same for a key that stands alone. */
+  find(key: string): KnownKey | undefined;
+  /** Whether a key that was found before is still one of ours, and the same tenant's. */
+  has(known: KnownKey): boolean;
+}
+
+/** A key that was found, without the key. */
+export interface KnownKey {
+  readonly tenant: string;
+  /** SHA-256, in hex. */
+  readonly digest: string;
+}
+
+/** Keys that can be replaced while the router runs. */
+export interface KeyRing extends ApiKeys {
+  replace(keys: ApiKeys): void;
+}
+
+export function createKeyRing(first: ApiKeys): KeyRing {
+  let keys = first;
+  return {
+    tenantOf: (authorization) => keys.tenantOf(authorization),
+    find: (key) => keys.find(key),
+    has: (known) => keys.has(known),
+    replace(next) {
+      keys = next;
+    },
+  };
 }
 
 /** The tenant of a key that stands alone on its line, and of everybody where no keys are configured. */
@@ -54,18 +82,30 @@ function parseLine(line: string): Result<KeyRow, string> {
 }
 
 function keysOf(rows: readonly KeyRow[]): ApiKeys {
+  const tenantBy = (presented: Buffer) => {
+    let tenant: string | undefined;
+    // Every row is compared, so that the time says nothing about which one matched.
+    for (const row of rows) if (timingSafeEqual(row.digest, presented)) tenant = row.tenant;
+    return tenant;
+  };
   return {
     tenantOf(authorization) {
-      if (authorization === undefined || authorization.length > AUTHORIZATION_CHARS_MAX) return undefined;
-      const key = /^bearer +(.+)$/i.exec(authorization)?.[1];
-      if (key === undefined) return undefined;
-      const presented = digestOf(key.trim());
-      let tenant: string | undefined;
-      // Every row is compared, so that the time says nothing about which one matched.
-      for (const row of rows) if (timingSafeEqual(row.digest, presented)) tenant = row.tenant;
-      return tenant;
+      const key = bearerKey(authorization);
+      return key === undefined ? undefined : tenantBy(digestOf(key));
     },
+    find(key) {
+      const digest = digestOf(key);
+      const tenant = tenantBy(digest);
+      return tenant === undefined ? undefined : { tenant, digest: digest.toString('hex') };
+    },
+    has: ({ digest, tenant }) => tenantBy(Buffer.from(digest, 'hex')) === tenant,
   };
+}
+
+/** The key of an Authorization header; undefined when it has none, or is too long to be looked at. */
+export function bearerKey(authorization: string | undefined): string | undefined {
+  if (authorization === undefined || authorization.length > AUTHORIZATION_CHARS_MAX) return undefined;
+  return /^bearer +(.+)$/i.exec(authorization)?.[1]?.trim();
 }
 
 /** Digests have one length, whatever is presented. */

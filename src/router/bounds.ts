@@ -30,6 +30,22 @@ export interface RouterBounds {
   readonly attemptsMax: number;
   /** Bodies above this are parsed off the event loop. */
   readonly parseInlineBytesMax: number;
+  /** WebSockets that are open at one time; each of them is one of the sockets above as well. */
+  readonly webSocketsMax: number;
+  /** Requests that are open on one WebSocket. */
+  readonly webSocketRequestsMax: number;
+  /** The payload of one frame that is sent. */
+  readonly webSocketFrameBytesMax: number;
+  /** Bytes that wait for the reader of a WebSocket; above it nothing is taken from its requests. */
+  readonly webSocketBufferedBytesMax: number;
+  /** How long it may stay above that. */
+  readonly webSocketStallMsMax: number;
+  /** Bytes that wait in the requests of one WebSocket; each of them may hold `unreadBytesMax`. */
+  readonly webSocketWaitingBytesMax: number;
+  readonly webSocketPingEveryMs: number;
+  /** Pings, and messages that are not accepted, in each `webSocketNuisanceMs`. */
+  readonly webSocketNuisancesMax: number;
+  readonly webSocketNuisanceMs: number;
 }
 
 export const routerBounds: RouterBounds = {
@@ -51,4 +67,13 @@ export const routerBounds: RouterBounds = {
   answerBytesMax: 4 * 1024 * 1024,
   attemptsMax: 3,
   parseInlineBytesMax: 256 * 1024,
+  webSocketsMax: 500,
+  webSocketRequestsMax: 64,
+  webSocketFrameBytesMax: 16 * 1024,
+  webSocketBufferedBytesMax: 1024 * 1024,
+  webSocketStallMsMax: 10_000,
+  webSocketWaitingBytesMax: 1024 * 1024,
+  webSocketPingEveryMs: 20_000,
+  webSocketNuisancesMax: 100,
+  webSocketNuisanceMs: 10_000,
 };

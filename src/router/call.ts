@@ -1,9 +1,9 @@
-// One request on its way through the stages: what came in, what is known so far, and the one signal that ends everything
-// done for it. Holds state and decides nothing; the first ending wins.
-import type { IncomingMessage, ServerResponse } from 'node:http';
+// One request on its way through the stages: what came in, what is known so far, where its answer goes, and the one signal
+// that ends everything done for it. Holds state, decides nothing, and knows no transport; the first ending wins.
 import type { OutcomeCode } from '../api/outcomes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { publicId } from '../lib/ids.ts';
+import type { AnswerSink, CallHandle, Usage } from './answer-sink.ts';
 import { Ending } from './ending.ts';
 
 /** The figures of one request, for its log line and the metrics. Never content. */
@@ -23,10 +23,11 @@ export interface CallRecord {
   outcome: OutcomeCode | undefined;
 }
 
-export interface Usage {
-  readonly promptTokens: number;
-  readonly completionTokens: number;
-  readonly cachedTokens: number;
+/** What a caller sent before the body. */
+export interface CallHead {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
 }
 
 export interface Call {
@@ -36,8 +37,8 @@ export interface Call {
   readonly serial: string;
   /** The route as a label, for example `chat`. */
   readonly route: string;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly head: CallHead;
+  readonly sink: AnswerSink;
   /** Monotonic. */
   readonly acceptedMs: number;
   /** Aborts with an Ending. */
@@ -47,40 +48,35 @@ export interface Call {
   readonly record: CallRecord;
   /** Whether an instance has it right now; a stop gives it time then. */
   isAtInstance: boolean;
-  /** Set once the answer is a stream: tells its reader the ending. */
-  failStream: ((ending: Ending) => void) | undefined;
   /** Ends the request and everything done for it. Only the first call counts. */
   end(ending: Ending): void;
 }
 
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
-/** Takes a request in. A caller that closes the connection before the answer is complete ends the call. */
-export function openCall(
-  input: { readonly request: IncomingMessage; readonly response: ServerResponse; readonly route: string },
-  clock: Clock,
-): Call {
-  const { request, response, route } = input;
+export interface CallInput {
+  readonly head: CallHead;
+  readonly route: string;
+  openSink(handle: CallHandle): AnswerSink;
+}
+
+/** Takes a request in. */
+export function openCall({ head, route, openSink }: CallInput, clock: Clock): Call {
   const life = new AbortController();
-  const id = requestIdOf(request);
+  const id = requestIdOf(head);
+  const headers = new Map([['x-request-id', id]]);
   const end = (ending: Ending) => {
     if (!life.signal.aborted) life.abort(ending);
   };
-  // A connection that breaks ends the response; there is nobody to tell.
-  request.on('error', () => {});
-  response.on('error', () => {});
-  response.once('close', () => {
-    if (!response.writableFinished) end(new Ending('client_gone', 'The caller closed the connection.'));
-  });
   return {
     id,
     serial: publicId('call_'),
     route,
-    request,
-    response,
+    head,
+    sink: openSink({ headers, setHeader: (name, value) => void headers.set(name, value), end }),
     acceptedMs: clock.nowMs(),
     signal: life.signal,
-    headers: new Map([['x-request-id', id]]),
+    headers,
     record: {
       tenant: undefined,
       model: undefined,
@@ -96,18 +92,23 @@ export function openCall(
       outcome: undefined,
     },
     isAtInstance: false,
-    failStream: undefined,
     end,
   };
 }
 
 /** The caller's own id when it is a sane one, so that both logs can be matched. Never used as a key. */
-function requestIdOf(request: IncomingMessage): string {
+function requestIdOf(head: CallHead): string {
   for (const name of ['x-request-id', 'x-client-request-id']) {
-    const value = request.headers[name];
-    if (typeof value === 'string' && REQUEST_ID.test(value)) return value;
+    const value = headerOf(head, name);
+    if (value !== undefined && REQUEST_ID.test(value)) return value;
   }
   return publicId('req_');
+}
+
+/** A header that came once; undefined for the few that Node gives as lists. */
+export function headerOf({ headers }: CallHead, name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === 'string' ? value : undefined;
 }
 
 /** The reason that a call ended early. */

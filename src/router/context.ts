@@ -10,7 +10,7 @@ import type { KeptPlaces } from './queue/kept-places.ts';
 import type { ModelQueues } from './queue/model-queues.ts';
 import type { Door } from './stage/authenticate.ts';
 import type { BodyBudget } from './stage/limit.ts';
-import type { ChatParser } from './stage/parse-pool.ts';
+import type { BodyParser } from './stage/parse-pool.ts';
 import type { Connections } from './upstream/connections.ts';
 
 export interface RouterContext {
@@ -20,7 +20,7 @@ export interface RouterContext {
   readonly bounds: RouterBounds;
   readonly door: Door;
   readonly bodies: BodyBudget;
-  readonly parser: ChatParser;
+  readonly parser: BodyParser;
   readonly table: TableKeeper;
   readonly queues: ModelQueues;
   readonly keptPlaces: KeptPlaces;

@@ -22,8 +22,7 @@ export function createOpenCalls(): OpenCalls {
   return {
     add: (call) => void calls.add(call),
     settled(call) {
-      if (call.response.closed || call.response.destroyed) remove(call);
-      else call.response.once('close', () => remove(call));
+      call.sink.onGone(() => remove(call));
     },
     all: () => [...calls],
     whenEmpty: () => (calls.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),

@@ -9,19 +9,19 @@ import type { Rng } from '../lib/rng.ts';
 import type { RouterSpoke, RouterSpokeHandlers } from '../ports/link.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { createAdminServer } from './admin/admin-server.ts';
-import type { ApiKeys } from './api-keys.ts';
+import { type ApiKeys, createKeyRing } from './api-keys.ts';
 import { type RouterBounds, routerBounds } from './bounds.ts';
 import type { RouterContext } from './context.ts';
 import { Ending } from './ending.ts';
-import { draining } from './http/serve-call.ts';
 import { createOpenAiServer } from './http/server.ts';
 import { createDemandReporter, renderDemand } from './link/demand-reporter.ts';
 import { createTableKeeper } from './link/table-keeper.ts';
 import { createOpenCalls } from './open-calls.ts';
 import { createKeptPlaces } from './queue/kept-places.ts';
 import { createModelQueues } from './queue/model-queues.ts';
+import { draining } from './serve-call.ts';
 import { createBodyBudget } from './stage/limit.ts';
-import { createChatParser } from './stage/parse-pool.ts';
+import { createBodyParser } from './stage/parse-pool.ts';
 import { createConnections } from './upstream/connections.ts';
 
 export interface RouterOptions {
@@ -44,6 +44,8 @@ export interface RouterOptions {
 export interface Router {
   /** Rejects with Node's EADDRINUSE error, which carries the port, when one of them is taken. */
   start(): Promise<{ readonly port: number; readonly adminPort: number }>;
+  /** Takes these keys from now on. Sockets whose key is not among them are closed. Only for a router that has keys. */
+  replaceApiKeys(keys: ApiKeys): void;
   /** Refuses what is new, ends what is held, gives running answers `graceMs`, then cuts them truthfully. */
   stop(graceMs: number): Promise<void>;
 }
@@ -102,6 +104,11 @@ class RunningRouter implements Router {
     }
   }
 
+  replaceApiKeys(keys: ApiKeys): void {
+    this.#context.door.apiKeys?.replace(keys);
+    this.#server.sockets.dismissRevoked();
+  }
+
   stop(graceMs: number): Promise<void> {
     this.#stopping ??= this.#stop(graceMs);
     return this.#stopping;
@@ -111,6 +118,7 @@ class RunningRouter implements Router {
     const { calls } = this.#context;
     this.#isDraining = true;
     for (const call of calls.all()) if (!call.isAtInstance) call.end(draining());
+    this.#server.sockets.drain();
     await this.#emptyWithin(graceMs);
     for (const call of calls.all()) call.end(cut());
     await this.#emptyWithin(FLUSH_MS_MAX);
@@ -155,9 +163,12 @@ class RunningRouter implements Router {
     });
     return {
       ...{ clock, log, metrics, bounds, table, queues, connections },
-      door: { apiKeys, hosts: new Set([host.toLowerCase()]) },
+      door: {
+        apiKeys: apiKeys === undefined ? undefined : createKeyRing(apiKeys),
+        hosts: new Set([host.toLowerCase()]),
+      },
       bodies: createBodyBudget(bounds.bodiesBytesMax),
-      parser: createChatParser(bounds.parseInlineBytesMax),
+      parser: createBodyParser(bounds.parseInlineBytesMax),
       keptPlaces: createKeptPlaces(clock),
       retries: createRetryBudget(undefined, clock.nowMs()),
       calls: createOpenCalls(),

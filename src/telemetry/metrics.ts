@@ -51,6 +51,7 @@ const outcomeCodes = Object.keys({
   body_too_large: 0,
   headers_too_large: 0,
   request_timeout: 0,
+  rate_limited: 0,
   queue_full: 0,
   upstream_failed: 0,
   upstream_garbled: 0,
@@ -107,13 +108,27 @@ export const metricTable = {
     kind: 'counter',
     name: 'stoker_attempts_total',
     help: 'Requests sent to an instance, by what came of it.',
-    labels: { model: 'open', end: ['Answered', 'Refused', 'Declined', 'Failed'] },
+    labels: { model: 'open', end: ['Answered', 'Refused', 'Unreached', 'Limited', 'Declined', 'Failed'] },
   },
   refusedSockets: {
     kind: 'counter',
     name: 'stoker_refused_sockets_total',
     help: 'Connections to the OpenAI port that were closed at once, because too many were open.',
     labels: {},
+  },
+  webSockets: {
+    kind: 'gauge',
+    name: 'stoker_web_sockets',
+    help: 'WebSockets of callers that are open.',
+    labels: {},
+  },
+  webSocketFaults: {
+    kind: 'counter',
+    name: 'stoker_web_socket_faults_total',
+    help: 'Messages on WebSockets of callers that were not accepted.',
+    labels: {
+      code: ['invalid_message', 'unknown_type', 'duplicate_id', 'too_many_requests', 'resume_not_supported'],
+    },
   },
   tokens: {
     kind: 'counter',
@@ -132,6 +147,12 @@ export const metricTable = {
     name: 'stoker_agent_refusals_total',
     help: 'Requests that this slot did not take, by reason.',
     labels: { reason: refusalReasons },
+  },
+  agentDoubleResidence: {
+    kind: 'counter',
+    name: 'stoker_agent_double_residence_total',
+    help: 'Times that two instances of this slot held its accelerator at once. Anything but 0 is a mistake in Stoker.',
+    labels: {},
   },
   climbSeconds: {
     kind: 'histogram',
@@ -172,7 +193,15 @@ export const metricTable = {
     name: 'stoker_plan_findings_total',
     help: 'Rules that a plan broke, so that it was not carried out. Anything but 0 is a mistake in Stoker.',
     labels: {
-      rule: ['TwoAwake', 'Unclaimed', 'WrongPool', 'TooManyAsleep', 'TooManyAwake', 'LoweredInTheDark'],
+      rule: [
+        'TwoAwake',
+        'Unclaimed',
+        'WrongPool',
+        'UnknownEngine',
+        'TooManyAsleep',
+        'TooManyAwake',
+        'LoweredInTheDark',
+      ],
     },
   },
   linkSessions: {
@@ -181,7 +210,20 @@ export const metricTable = {
     help: 'Sessions that are open at the hub.',
     labels: { role: ['agent', 'router'] },
   },
+  processResources: {
+    kind: 'gauge',
+    name: 'stoker_process_resources',
+    help: 'What keeps this process busy: timers that wait, open sockets, child processes. Steady growth is a leak.',
+    labels: { kind: ['timer', 'socket', 'child'] },
+  },
 } as const satisfies Record<string, Row>;
+
+/** Kinds of `processResources` by Node's own names. */
+const resourceNames: Readonly<Record<string, readonly string[]>> = {
+  timer: ['Timeout', 'Immediate'],
+  socket: ['TCPSocketWrap', 'TLSWrap'],
+  child: ['ProcessWrap'],
+};
 
 export type MetricKey = keyof typeof metricTable;
 export type LabelsOf<Key extends MetricKey> = Readonly<Record<keyof (typeof metricTable)[Key]['labels'], string>>;
@@ -210,13 +252,21 @@ export function createMetrics(): Metrics {
     else if (row.kind === 'gauge') gauges.set(key, new Gauge(common));
     else histograms.set(key, new Histogram({ ...common, ...(row.buckets ? { buckets: [...row.buckets] } : {}) }));
   }
+  const measure = () => {
+    const active = process.getActiveResourcesInfo();
+    for (const [kind, names] of Object.entries(resourceNames))
+      gauges.get('processResources')?.set({ kind }, active.filter((name) => names.includes(name)).length);
+  };
   return {
     count: (key, labels, by = 1) => counters.get(key)?.inc(labels as Record<string, string>, by),
     set: (key, labels, value) => gauges.get(key)?.set(labels as Record<string, string>, value),
     observe: (key, labels, value) => histograms.get(key)?.observe(labels as Record<string, string>, value),
     forget: (key, labels) =>
       (counters.get(key) ?? gauges.get(key) ?? histograms.get(key))?.remove(labels as Record<string, string>),
-    render: () => registry.metrics(),
+    render() {
+      measure();
+      return registry.metrics();
+    },
     contentType: registry.contentType,
   };
 }

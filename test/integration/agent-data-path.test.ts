@@ -86,7 +86,7 @@ describe('the data path', { timeout: 60_000 }, () => {
     });
 
     test('paths and methods that are not inference', async () => {
-      for (const path of ['/sleep', '/v1/models', '/v1/chat/completions/../../sleep']) {
+      for (const path of ['/sleep', '/v1/models', '/v1/responses', '/v1/chat/completions/../../sleep']) {
         const answer = await send({ path });
         assert.equal(answer.statusCode, 404, path);
         assert.equal((await errorOf(answer.body)).code, 'route_not_found');
@@ -198,6 +198,43 @@ describe('the data path', { timeout: 60_000 }, () => {
         assert.equal((await errorOf(answer.body)).code, code);
       });
     }
+
+    const vectors = { object: 'list', data: [{ object: 'embedding', index: 0, embedding: 'AAAA' }], model: 'x' };
+    const embeddings: [string, object | string, string | undefined][] = [
+      ['a list of vectors', vectors, undefined],
+      ['a list of many megabytes', { ...vectors, data: [{ embedding: 'A'.repeat(6_000_000) }] }, undefined],
+      ['an answer of another route', { choices: [] }, 'upstream_garbled'],
+      ['a list that breaks off', '{"data":[', 'upstream_garbled'],
+      ['an error with status 200', { error: { message: 'no' } }, 'upstream_failed'],
+      ['a list that is too long', { data: ['A'.repeat(34_000_000)] }, 'upstream_garbled'],
+    ];
+    for (const [what, body, code] of embeddings) {
+      test(`${what} on the way of embeddings as ${code === undefined ? 'it is' : `502 ${code}`}`, async () => {
+        fake.behaviour.chat = ({ response }) => {
+          response.writeHead(200, { 'content-type': 'application/json' });
+          response.end(typeof body === 'string' ? body : JSON.stringify(body));
+        };
+        const answer = await send({ path: '/v1/embeddings', body: '{"input":"a"}' });
+        if (code !== undefined) {
+          assert.equal(answer.statusCode, 502);
+          assert.equal((await errorOf(answer.body)).code, code);
+          return;
+        }
+        assert.equal(answer.statusCode, 200);
+        const names = { id: 'chatcmpl-test', model: 'served-a', system_fingerprint: 'a' };
+        assert.deepEqual(await answer.body.json(), { ...(body as object), ...names });
+      });
+    }
+
+    test('a stream of vectors as 502', async () => {
+      fake.behaviour.chat = ({ response }) => {
+        openEvents(response);
+        response.end(whole.join(''));
+      };
+      const answer = await send({ path: '/v1/embeddings', body: '{"input":"a"}' });
+      assert.equal(answer.statusCode, 502);
+      assert.equal((await errorOf(answer.body)).code, 'upstream_garbled');
+    });
 
     test('a body of another type as 502', async () => {
       fake.behaviour.chat = ({ response }) => response.writeHead(200, { 'content-type': 'text/html' }).end('<p>');

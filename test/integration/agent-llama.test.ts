@@ -34,7 +34,6 @@ const question = (tokens: number) =>
 describe('an agent with the built-in engine', { timeout: 120_000 }, () => {
   const stateDir = mkdtempSync(join(tmpdir(), 'stoker-llama-'));
   let running: RunningAgent;
-  let pid = 0;
   before(async () => {
     const engines = createEngines({ stateDir, threads: 1, clock: systemClock, log: silentLog });
     running = await startAgent({ engines, stateDir, limits: { retryMsBase: 50, retryMsMax: 200 } });
@@ -69,6 +68,48 @@ describe('an agent with the built-in engine', { timeout: 120_000 }, () => {
     assert.equal(content.system_fingerprint, 'demo');
   });
 
+  const post = async (path: string, body: object) => {
+    const { id } = running.hub.instance('demo') ?? { id: '' };
+    const answer = await running.pool.request(slotRequest(id, { path, body: JSON.stringify(body) }));
+    return { status: answer.statusCode, text: await answer.body.text() };
+  };
+
+  test('streams and completes texts under our names', async () => {
+    const body = { prompt: 'Once upon a time', max_tokens: 8, temperature: 0 };
+    const streamed = await post('/v1/completions', { ...body, stream: true, stream_options: { include_usage: true } });
+    const frames = readFrames(streamed.text);
+    assert.deepEqual([...new Set(frames.map((frame) => frame.kind))], ['content', 'finish', 'usage', 'done']);
+    const chunks = frames.slice(0, -1).map((frame) => JSON.parse(frame.data));
+    assert.ok(chunks.every(({ object, id }) => object === 'text_completion' && id === 'chatcmpl-test'));
+    const whole = JSON.parse((await post('/v1/completions', body)).text);
+    assert.equal(whole.id, 'chatcmpl-test');
+    assert.equal(whole.model, 'served-demo');
+    assert.equal(whole.system_fingerprint, 'demo');
+    assert.equal(chunks.map(({ choices }) => choices[0]?.text ?? '').join(''), whole.choices[0].text);
+  });
+
+  test('streams several answers in numbered frames', async () => {
+    const messages = [{ role: 'user', content: 'Tell me a story.' }];
+    const { text } = await post('/v1/chat/completions', { messages, n: 3, max_tokens: 10, stream: true, seed: 1 });
+    const frames = readFrames(text);
+    assert.equal(frames.filter((frame) => frame.kind === 'finish').length, 3);
+    assert.equal(frames.at(-1)?.kind, 'done');
+  });
+
+  test('passes vectors under our names, and refusals that name the field', async () => {
+    const { status, text } = await post('/v1/embeddings', { input: ['hello', 'world'], encoding_format: 'base64' });
+    assert.equal(status, 200);
+    const answer = JSON.parse(text);
+    assert.deepEqual([answer.object, answer.id, answer.model], ['list', 'chatcmpl-test', 'served-demo']);
+    assert.equal(answer.system_fingerprint, 'demo');
+    assert.equal(Buffer.from(answer.data[1].embedding, 'base64').length, 128 * 4);
+    const refused = await post('/v1/embeddings', { input: [''] });
+    assert.equal(refused.status, 400);
+    assert.equal(JSON.parse(refused.text).error.param, 'input[0]');
+    const tools = await post('/v1/chat/completions', { messages: [], tools: [{}] });
+    assert.equal(JSON.parse(tools.text).error.param, 'tools');
+  });
+
   test('sleeps, refuses, wakes with the same probe, and streams again', async () => {
     running.hub.target([wanted('demo', 'Asleep', weights)]);
     const asleep = await running.hub.seen('demo', (seen) => seen.rung === 'Asleep', CLIMB_MS_MAX);
@@ -86,21 +127,27 @@ describe('an agent with the built-in engine', { timeout: 120_000 }, () => {
   test('an engine that is killed in the middle of a stream gives an error frame and comes back', async () => {
     const before = running.hub.instance('demo');
     assert.ok(before);
-    const members = await findMembers({ instance: before.id });
-    pid = members[0] ?? 0;
-    assert.ok(pid > 0);
-    const { body } = await ask(before.id, 400);
-    let text = '';
-    for await (const bytes of body) {
-      text += String(bytes);
-      if (text.includes('content') && pid !== 0) {
-        process.kill(pid, 'SIGKILL');
-        pid = 0;
+    const [pid] = await findMembers({ instance: before.id });
+    assert.ok(pid);
+    // Two at once, so that the small model is not done with both of them when it is killed.
+    let isKilled = false;
+    const endOf = async () => {
+      const { status, body } = await ask(before.id, 400);
+      let text = '';
+      for await (const bytes of body) {
+        text += String(bytes);
+        if (!isKilled && text.includes('content')) process.kill(pid, 'SIGKILL');
+        isKilled ||= text.includes('content');
       }
+      return status === 200 ? readFrames(text).at(-1) : { kind: 'error', data: text };
+    };
+    const ends = await Promise.all([endOf(), endOf()]);
+    const cut = ends.filter((end) => end?.kind !== 'done');
+    assert.ok(cut.length > 0, 'nothing was cut');
+    for (const end of cut) {
+      assert.equal(end?.kind, 'error');
+      assert.equal(JSON.parse(end?.data ?? '{}').error.code, 'upstream_failed');
     }
-    const last = readFrames(text).at(-1);
-    assert.equal(last?.kind, 'error');
-    assert.equal(JSON.parse(last?.data ?? '{}').error.code, 'upstream_failed');
     const again = await running.hub.seen(
       'demo',
       (seen) => seen.rung === 'Awake' && seen.id !== before.id,

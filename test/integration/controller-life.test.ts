@@ -227,7 +227,8 @@ describe('a new version', () => {
     assert.equal(condition('Updated')?.reason, 'UpToDate');
     router.demand([{ queued: 1 }]);
     await lab.pass(50);
-    assert.equal(onlyAgent().targets.at(-1)?.instances[0]?.launch.weightsPath, '/models/moved.gguf');
+    const launch = onlyAgent().targets.at(-1)?.instances[0]?.launch;
+    assert.equal(launch?.engine === 'Llama' && launch.weightsPath, '/models/moved.gguf');
   });
 });
 

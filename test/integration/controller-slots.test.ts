@@ -36,7 +36,7 @@ describe('slots', () => {
     router.demand([]);
     await lab.pass(100);
     assert.equal(lab.agents.size, 0, 'nobody asks, so there is none');
-    assert.equal(pool().status?.conditions?.[0]?.reason, 'Empty');
+    assert.equal(pool().status?.conditions?.find(({ type }) => type === 'Ready')?.reason, 'Empty');
     router.demand([
       { model: 'a', queued: 1 },
       { model: 'b', queued: 1 },
@@ -120,7 +120,7 @@ describe('slots', () => {
     const [pod] = lab.cluster.list(kinds.Pod);
     lab.cluster.setPodStatus(pod?.metadata.name ?? '', { phase: 'Pending', message: 'The Pod does not fit.' });
     await lab.pass(100);
-    const [ready] = pool().status?.conditions ?? [];
+    const ready = pool().status?.conditions?.find(({ type }) => type === 'Ready');
     assert.deepEqual([ready?.status, ready?.message], ['False', 'The Pod does not fit.']);
     const told = lab.cluster.must(kinds.Model, 'a').status?.conditions?.find(({ type }) => type === 'Ready');
     assert.deepEqual([told?.reason, told?.message], ['NoSlot', 'No slot is ready: The Pod does not fit.']);

@@ -268,7 +268,7 @@ test('what breaks the rules ends the session with 1008 and a sentence', async ()
     [[report()], /the first message must be hello/],
     [[{ ...agentHello(), dataPort: 0 }], /bad hello at dataPort/],
     [[{ ...agentHello(), role: 'console' }], /bad hello at role/],
-    [[{ ...agentHello(), versions: { min: 2, max: 4 } }], /^version 2 to 4 is offered/],
+    [[{ ...routerHello(), versions: { min: 3, max: 4 } }], /^version 3 to 4 is offered/],
     [[agentHello('wrong')], /the Pod is not yours/],
     [[agentHello('twice'), agentHello('twice')], /hello came twice/],
     [[agentHello('bad'), { ...report(), instances: 7 }], /bad report at instances/],
@@ -285,6 +285,25 @@ test('what breaks the rules ends the session with 1008 and a sentence', async ()
     handlers.opened.map((session) => session.hello.name),
     ['slot-twice', 'slot-bad'],
   );
+});
+
+test('an agent of another age is heard and told nothing', async () => {
+  const handlers = recordingHandlers();
+  const { url } = await startHub(handlers);
+  for (const [podUid, versions, said] of [
+    ['older', { min: 0, max: 0 }, 0],
+    ['newer', { min: 7, max: 9 }, 7],
+  ] as const) {
+    const session = await rawSession(url);
+    const welcome = once(session.socket, 'message');
+    session.socket.send(JSON.stringify({ ...agentHello(podUid), versions }));
+    assert.equal(JSON.parse(String((await welcome)[0])).version, said);
+    session.socket.send(JSON.stringify(report()));
+    await until(() => handlers.fromAgents.length > 0, 'its report');
+    handlers.fromAgents.length = 0;
+    assert.equal(handlers.opened.at(-1)?.send(target(1, 1) as never), false);
+    session.socket.close();
+  }
 });
 
 test('a session whose admission could not be decided is not opened', async () => {

@@ -141,6 +141,22 @@ describe('a request to an awake model', () => {
     assert.equal((await router.ended('served')).refusals, 3);
   });
 
+  test('an address where nobody listens costs no attempt: the request waits for another', async () => {
+    const gone = await startFakeSlot();
+    await gone.close();
+    slot.onCall = (call) => call.json(chatAnswer(call.responseId, 'Hello!'));
+    // More of them than the budget has retries.
+    router.table({ endpoints: [{ address: gone.address, share: 16 }] });
+    const answers = Array.from({ length: 12 }, () => post(router, question));
+    await router.demanded(({ queued }) => queued === 12, 'all of them wait');
+    router.table({ endpoints: [{ instance: 'pod-2/demo-1/1', podUid: 'pod-2', address: slot.address, share: 16 }] });
+    for (const answer of await Promise.all(answers)) {
+      assert.equal(answer.statusCode, 200);
+      assert.equal(answer.headers['x-stoker-attempts'], '1');
+      await answer.body.dump();
+    }
+  });
+
   test('a stale key waits for a newer one', async () => {
     const newKey = 'cd'.repeat(32);
     slot.onCall = (call) => {

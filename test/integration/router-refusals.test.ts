@@ -134,7 +134,7 @@ describe('bad input', () => {
   });
 
   test('paths and methods that are not served', async () => {
-    for (const path of ['/', '/v1', '/v1/completions', '/v1/embeddings', '/v1/chat/completions/', '/metrics']) {
+    for (const path of ['/', '/v1', '/v1/responses', '/v1/completions/', '/v1/chat/completions/', '/metrics']) {
       await errorOf(await request(`${router.url}${path}`), 'route_not_found');
     }
     const raw = (path: string) =>
@@ -145,6 +145,8 @@ describe('bad input', () => {
     assert.match(await raw('/../etc/passwd'), /^HTTP\/1\.1 404 [\s\S]*route_not_found/);
     for (const [method, path, allow] of [
       ['GET', '/v1/chat/completions', 'POST'],
+      ['GET', '/v1/completions', 'POST'],
+      ['PUT', '/v1/embeddings', 'POST'],
       ['DELETE', '/v1/models/demo', 'GET, HEAD'],
       ['PUT', '/v1/models', 'GET, HEAD'],
     ] as const) {
@@ -154,13 +156,12 @@ describe('bad input', () => {
     }
   });
 
-  test('a WebSocket is refused', async () => {
-    const opened = await new Promise<boolean>((resolve) => {
-      const socket = new WebSocket(`${router.url.replace('http', 'ws')}/v1/chat/completions`);
-      socket.addEventListener('open', () => resolve(true));
-      socket.addEventListener('error', () => resolve(false));
-    });
-    assert.equal(opened, false);
+  test('an upgrade to anything but a WebSocket is an offer, and the request is served without it', async () => {
+    const answer = await exchange(
+      router.port,
+      'GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade, close\r\nupgrade: h2c\r\n\r\n',
+    );
+    assert.match(answer, /^HTTP\/1\.1 200 [\s\S]*"id":"demo"/);
   });
 
   test('a caller that never sent the rest of its body is not an error of ours', async () => {

@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { get } from 'node:https';
 import { after, before, describe, test } from 'node:test';
 import { Agent, fetch, request } from 'undici';
+import { WebSocket } from 'ws';
 import { parse } from 'yaml';
 import { type RunningStoker, startStoker } from '../support/running-stoker.ts';
 
@@ -83,9 +84,11 @@ describe('stoker up', { timeout: 120_000 }, () => {
   test('a WebSocket from a web page is refused', async () => {
     for (const url of [stoker.addresses.openai, stoker.addresses.status]) {
       const opened = await new Promise<boolean>((resolve) => {
-        const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/chat/completions`);
-        socket.addEventListener('open', () => resolve(true));
-        socket.addEventListener('error', () => resolve(false));
+        const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/chat/completions`, {
+          origin: 'http://elsewhere.test',
+        });
+        socket.on('open', () => resolve(true));
+        socket.on('error', () => resolve(false));
       });
       assert.equal(opened, false, url);
     }

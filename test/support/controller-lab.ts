@@ -5,6 +5,7 @@ import { kinds, type Pod } from '../../src/api/kinds.ts';
 import type { Demand, HubToRouter, ModelDemand, Table } from '../../src/api/link.ts';
 import { modelSpecSchema } from '../../src/api/model.ts';
 import { poolSpecSchema } from '../../src/api/pool.ts';
+import { SIMULATED_BUILD } from '../../src/api/simulated-weights.ts';
 import { type Controller, createController } from '../../src/controller/controller.ts';
 import { applyTable, emptyTable, type RoutingTable } from '../../src/core/route/table.ts';
 import { createManualClock, every, type ManualClock, type Timer } from '../../src/lib/clock.ts';
@@ -68,7 +69,8 @@ export async function createLab(options: { readonly startsPods?: boolean } = {})
         return { start: async () => ({ port: hubPort }), stop: async () => {}, sessions: () => [] };
       },
       weights: resolverOf(weights),
-      engineBuilds: { Llama: BUILD },
+      engineBuilds: { Llama: BUILD, Sim: SIMULATED_BUILD },
+      simulatedClimb: () => ({ stagedMs: 45_000, asleepMs: 900 }),
       epoch,
       linkUrlForSlots: (port) => `ws://127.0.0.1:${port}`,
       routerUsername: 'router',

@@ -73,7 +73,7 @@ export function createFakeEngine(): FakeEngine {
   return {
     behaviour,
     processes,
-    engines: { adapters: { Llama: adapter }, endStale: async () => 0 },
+    engines: { adapters: { Llama: adapter, Sim: { ...adapter, engine: 'Sim' } }, endStale: async () => 0 },
     latest() {
       const last = processes.at(-1);
       if (last === undefined) throw new Error('no engine was started');

@@ -4,7 +4,7 @@ import {
   type AgentReport,
   agentReportSchema,
   type InstanceReport,
-  type Launch,
+  type LlamaLaunch,
   type Target,
 } from '../../src/api/link.ts';
 import type { AgentSpoke, AgentSpokeHandlers } from '../../src/ports/link.ts';
@@ -81,7 +81,7 @@ export function createFakeHub(): FakeHub {
   return hub;
 }
 
-export function launchOf(revision: string, changes: Partial<Launch> = {}): Launch {
+export function launchOf(revision: string, changes: Partial<LlamaLaunch> = {}): LlamaLaunch {
   return {
     engine: 'Llama',
     servedName: `served-${revision}`,
@@ -100,7 +100,7 @@ export function launchOf(revision: string, changes: Partial<Launch> = {}): Launc
 export function wanted(
   revision: string,
   rung: Target['instances'][number]['rung'],
-  changes: Partial<Launch> = {},
+  changes: Partial<LlamaLaunch> = {},
 ): Target['instances'][number] {
   return { model: `model-${revision}`, revision, rung, launch: launchOf(revision, changes) };
 }

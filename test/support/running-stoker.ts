@@ -3,16 +3,20 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Addresses, addressesSchema } from '../../src/api/addresses.ts';
+import type { z } from 'zod';
+import { addressesSchema } from '../../src/api/addresses.ts';
 import { delay, systemClock } from '../../src/lib/clock.ts';
 import { descendants, isRunning, type ProcessRef } from './process-tree.ts';
 
 export const root = join(import.meta.dirname, '../..');
 
+/** Of a Stoker that runs all of its parts. */
+const wholeAddresses = addressesSchema.required();
+
 export interface RunningStoker {
   readonly process: ChildProcess;
   readonly dataDir: string;
-  readonly addresses: Addresses;
+  readonly addresses: z.infer<typeof wholeAddresses>;
   /** The person's token and CA for the Kubernetes API. */
   readonly kubeconfig: string;
   /** Everything that was printed so far. */
@@ -50,7 +54,7 @@ export async function startStoker(
   return {
     process: child,
     dataDir,
-    addresses: addressesSchema.parse(JSON.parse(readFileSync(join(dataDir, 'addresses.json'), 'utf8'))),
+    addresses: wholeAddresses.parse(JSON.parse(readFileSync(join(dataDir, 'addresses.json'), 'utf8'))),
     kubeconfig: join(dataDir, 'kubeconfig'),
     screen: () => printed,
     stop: () => stopStoker(child, dataDir, options.dataDir === undefined),

@@ -4,12 +4,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Dispatcher, Pool } from 'undici';
+import { EMBEDDINGS_BYTES_MAX, EMBEDDINGS_PATH } from '../../api/data-path.ts';
+import {
+  type AnswerNames,
+  createFrameStream,
+  engineError,
+  nameChunk,
+  parseObject,
+} from '../../core/stream/canonical-frames.ts';
 import { type Clock, deadlineSignal, type Timer } from '../../lib/clock.ts';
 import { RequestCut } from '../in-flight.ts';
 import type { Flight } from '../slot.ts';
 import { ANSWER_BYTES_MAX, BODY_BYTES_MAX, ERROR_BYTES_MAX, LINGER_MS_MAX } from './bounds.ts';
-import { type AnswerNames, createFrameStream, engineError, nameChunk, parseObject } from './canonical-frames.ts';
-import { openStream, sendError, sendJson, sendPiece, sendRefusal } from './outgoing.ts';
+import { nameEmbeddings } from './embeddings-answer.ts';
+import { createMemberScan } from './member-scan.ts';
+import { openStream, sendError, sendJson, sendParts, sendPiece, sendRefusal } from './outgoing.ts';
 import { type RequestHead, tooLarge } from './request-head.ts';
 
 export interface Exchange {
@@ -54,7 +63,11 @@ async function answer(exchange: Exchange, signal: AbortSignal): Promise<void> {
   const given = await askEngine(exchange, signal);
   if (given.statusCode !== 200) return passError(given, response);
   const type = String(given.headers['content-type'] ?? '');
-  if (type.startsWith('text/event-stream')) return passStream(given, exchange, { names, signal });
+  if (head.path === EMBEDDINGS_PATH && type.startsWith('application/json')) {
+    return passEmbeddings(given, response, names);
+  }
+  if (type.startsWith('text/event-stream') && head.path !== EMBEDDINGS_PATH)
+    return passStream(given, exchange, { names, signal });
   if (type.startsWith('application/json')) return passJson(given, response, names);
   throw new RequestCut('upstream_garbled', 'The engine answered in a form that is neither JSON nor a stream.');
 }
@@ -117,6 +130,17 @@ async function passJson(given: EngineAnswer, response: ServerResponse, names: An
   sendJson(response, 200, JSON.stringify(nameChunk(whole, names)));
 }
 
+async function passEmbeddings(given: EngineAnswer, response: ServerResponse, names: AnswerNames): Promise<void> {
+  const scan = createMemberScan();
+  const bytes = await readBounded(given.body, EMBEDDINGS_BYTES_MAX, (chunk) => scan.push(chunk));
+  const parts = bytes === undefined ? undefined : nameEmbeddings(bytes, scan, names);
+  if (parts !== undefined) return sendParts(response, 200, parts);
+  const whole = bytes === undefined || bytes.length > ERROR_BYTES_MAX ? undefined : parseObject(bytes.toString('utf8'));
+  const said = whole === undefined ? undefined : engineError(whole);
+  if (said !== undefined) throw new RequestCut('upstream_failed', `The engine failed: ${said}`);
+  throw new RequestCut('upstream_garbled', 'The engine sent something that is no list of vectors.');
+}
+
 /** Statuses that mean something to the caller or to the router; any other one says that agent and engine disagree. */
 const passedStatuses = new Set([400, 408, 413, 422, 429, 500, 502, 503, 504]);
 
@@ -139,13 +163,18 @@ function hasErrorShape(whole: Readonly<Record<string, unknown>>): boolean {
   return typeof error === 'object' && error !== null && 'message' in error && 'code' in error;
 }
 
-/** Undefined when there is more. */
-async function readBounded(body: EngineAnswer['body'], bytesMax: number): Promise<Buffer | undefined> {
+/** Undefined when there is more. `onChunk` sees each piece as it comes. */
+async function readBounded(
+  body: EngineAnswer['body'],
+  bytesMax: number,
+  onChunk: (chunk: Buffer) => void = () => {},
+): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > bytesMax) return undefined;
+    onChunk(chunk);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

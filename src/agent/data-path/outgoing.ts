@@ -10,6 +10,15 @@ export function sendJson(response: ServerResponse, status: number, body: string 
   response.end(body);
 }
 
+/** A JSON body in parts, none of which is copied. */
+export function sendParts(response: ServerResponse, status: number, parts: readonly Buffer[]): void {
+  if (response.headersSent || response.destroyed) return;
+  const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': bytes });
+  for (const part of parts) response.write(part);
+  response.end();
+}
+
 export function sendError(response: ServerResponse, code: OutcomeCode, message: string): void {
   // Outcomes that are only recorded have no status; whoever would read it is gone.
   sendJson(response, outcomes[code].status || 500, JSON.stringify(renderErrorBody(code, message)));

@@ -1,12 +1,13 @@
 // The linter of placements: what no plan may do, whatever it was made from. A slot with a finding is not told the plan.
 // Judges only; it never mends a plan, because a mended plan would hide the mistake.
 import type { Claim, Placement, PlaceSnapshot } from '../plan/placement.ts';
-import { type Assignment, awakeIn, type SlotView } from '../plan/snapshot.ts';
+import { type Assignment, awakeIn, canRun, type SlotView } from '../plan/snapshot.ts';
 
 export const placementRules = [
   'TwoAwake',
   'Unclaimed',
   'WrongPool',
+  'UnknownEngine',
   'TooManyAsleep',
   'TooManyAwake',
   'LoweredInTheDark',
@@ -31,10 +32,12 @@ export function checkPlacement(snapshot: PlaceSnapshot, placement: Placement): F
       ...(snapshot.isComplete ? [] : checkInTheDark(slot, assigned)),
     ];
     // Before the picture is complete, what is there stays, whatever it breaks.
-    return snapshot.isComplete ? found : found.filter(({ rule }) => rule === 'TwoAwake' || rule === 'LoweredInTheDark');
+    return snapshot.isComplete ? found : found.filter(({ rule }) => rulesInTheDark.has(rule));
   });
   return [...findings, ...checkTotals(snapshot, placement)];
 }
+
+const rulesInTheDark: ReadonlySet<PlacementRule> = new Set(['TwoAwake', 'UnknownEngine', 'LoweredInTheDark']);
 
 function checkSlot(
   slot: SlotView,
@@ -52,6 +55,8 @@ function checkSlot(
     if (claim === undefined) report('Unclaimed', `${revision} would stay in ${name}, and no model uses it`);
     else if (!claim.pools.includes(slot.pool))
       report('WrongPool', `${revision} would be in ${name} of a pool it may not use`);
+    if (!canRun(slot, claim?.engine))
+      report('UnknownEngine', `${revision} would be in ${name}, whose agent does not know its engine`);
   }
   const asleep = assigned.filter(({ rung }) => rung === 'Asleep').length;
   if (asleep > (sleepersMax.get(slot.pool) ?? 0))

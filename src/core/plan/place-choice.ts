@@ -2,7 +2,7 @@
 // slot, then a new slot, then one whose occupant may give way. Changes nothing but the count of new slots.
 import type { Bench, Place } from './bench.ts';
 import type { Claim } from './placement.ts';
-import { ascentOf, idleMsOf, reportOf } from './snapshot.ts';
+import { ascentOf, canRun, idleMsOf, reportOf } from './snapshot.ts';
 
 export type Choice =
   | { readonly type: 'place'; readonly place: Place }
@@ -35,7 +35,9 @@ export function mayMoveTo(bench: Bench, claim: Claim): Place | undefined {
 function placesFor(bench: Bench, claim: Claim): Place[] {
   const places: Place[] = [];
   for (const pool of claim.pools) {
-    for (const place of bench.placesIn(pool)) if (place.awake() !== claim.revision) places.push(place);
+    for (const place of bench.placesIn(pool)) {
+      if (place.awake() !== claim.revision && canRun(place.slot, claim.engine)) places.push(place);
+    }
   }
   return places;
 }

@@ -3,7 +3,7 @@
 import { type Bench, createBench, type Place } from './bench.ts';
 import { findPlace, mayMoveTo } from './place-choice.ts';
 import { type Claim, type PlaceBounds, type Placement, type PlaceSnapshot, placeBounds } from './placement.ts';
-import { type Assignment, ascentOf, type InstanceView, idleMsOf, reportOf } from './snapshot.ts';
+import { type Assignment, ascentOf, canRun, type InstanceView, idleMsOf, reportOf } from './snapshot.ts';
 
 export function planPlacement(snapshot: PlaceSnapshot, bounds: PlaceBounds = placeBounds): Placement {
   const bench = createBench(snapshot, bounds);
@@ -22,15 +22,16 @@ export function planPlacement(snapshot: PlaceSnapshot, bounds: PlaceBounds = pla
 /** Takes away what no claim covers, and what is no longer there to be kept. */
 function letGo(bench: Bench, place: Place): void {
   for (const assignment of place.assigned()) {
-    const claim = bench.claimOf(assignment.revision);
-    const reason = claim === undefined ? 'the revision is not used any more' : whyLetGo(claim, place, assignment);
+    const reason = reasonToGo(place, assignment, bench.claimOf(assignment.revision));
     if (reason !== undefined) place.set(assignment, 'Absent', reason);
   }
 }
 
-function whyLetGo(claim: Claim, { slot }: Place, { revision, rung }: Assignment): string | undefined {
+function reasonToGo({ slot }: Place, { revision, rung }: Assignment, claim: Claim | undefined): string | undefined {
   const report = reportOf(slot, revision);
+  if (claim === undefined) return 'the revision is not used any more';
   if (!claim.pools.includes(slot.pool)) return 'the model may not use this pool';
+  if (!canRun(slot, claim.engine)) return 'the agent does not know the engine';
   if (rung === 'Asleep' && !isWarm(report)) return 'the sleeper ended';
   if (rung === 'Asleep' && !claim.canSleep) return 'the model may not sleep';
   return rung === 'Staged' && report?.failure === undefined ? 'nothing keeps it here' : undefined;

@@ -1,5 +1,6 @@
 // What placement is asked and what it answers: claims of revisions, limits of pools, assignments of slots. Plain data.
 // The rules are in place.ts, and what may never come out of them is in src/core/check/placement.ts.
+import type { SlotEngine } from '../../api/link.ts';
 import type { Assignment, SlotView } from './snapshot.ts';
 
 /** What one revision wants. A revision without a claim has to go. */
@@ -13,6 +14,8 @@ export interface Claim {
   /** Instances that are never taken away for another model. */
   readonly min: number;
   readonly canSleep: boolean;
+  /** Only slots whose agent knows it will do. Missing: every slot will. */
+  readonly engine?: SlotEngine;
   /** Routers have requests for it. */
   readonly isBusy: boolean;
   /** It takes a slot from nobody who has work. */

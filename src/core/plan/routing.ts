@@ -1,6 +1,6 @@
 // What routers are told: which instances they may use and how much of each, and how warm every model is. Pure.
 // An instance that is not awake, probed, wanted awake and in a staying slot is in no row.
-import type { Endpoint, ModelWarmth, Rung } from '../../api/link.ts';
+import type { Endpoint, ModelWarmth, Rung, Upstream } from '../../api/link.ts';
 import { type ClimbTimes, estimateClimb } from './climb.ts';
 import { ascentOf, awakeIn, type InstanceView, lastingFailure, reportOf, type SlotView } from './snapshot.ts';
 
@@ -43,6 +43,11 @@ export function listOpenInstances(slots: readonly RoutedSlot[], models: readonly
   });
 }
 
+/** An upstream before it is divided over routers. */
+export interface OpenUpstream extends Omit<Upstream, 'share'> {
+  readonly concurrency: number;
+}
+
 export interface RouterNeed {
   readonly name: string;
   /** Models that it has requests for. */
@@ -54,7 +59,7 @@ export interface RouterNeed {
  * turns. The parts never add up to more than the instance serves.
  */
 export function divideShares(
-  instance: OpenInstance,
+  instance: Pick<OpenInstance, 'model' | 'concurrency'>,
   routers: readonly RouterNeed[],
   turn: number,
 ): ReadonlyMap<string, number> {

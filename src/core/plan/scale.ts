@@ -55,6 +55,12 @@ export function planScale(snapshot: ScaleSnapshot): ScaleDecision {
   };
 }
 
+/** A model that somebody else serves is never woken. */
+export function keepUpstream(model: string): ScaleDecision {
+  const sentence = 'Nothing should be awake: somebody else serves it.';
+  return { model, desired: 0, action: 'Keep', sentence, terms: [] };
+}
+
 function computeFigures(snapshot: ScaleSnapshot): Figures {
   const { load, concurrency, minAwake, maxAwake, instances } = snapshot;
   const now = instances.length;

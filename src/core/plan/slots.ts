@@ -11,6 +11,8 @@ export interface PoolSlot {
   readonly isOccupied: boolean;
   /** Time since something was wanted awake in it. */
   readonly unusedMs: number;
+  /** Its agent is of another age and cannot be commanded: time since it had a request. Missing: it can be. */
+  readonly outdatedIdleMs?: number;
 }
 
 export interface SlotsSnapshot {
@@ -31,16 +33,30 @@ export interface SlotsPlan {
 /** A slot above the minimum goes after this long without use: it takes its sleepers with it. */
 export const SLOT_UNUSED_MS_MAX = 600_000;
 
+/** A slot that cannot be commanded is replaced when no request came for this long. */
+export const OUTDATED_IDLE_MS_MIN = 10_000;
+
 export function planSlots({ min, max, slots, lacking, isComplete }: SlotsSnapshot): SlotsPlan {
   const staying = slots.filter((slot) => !slot.isLeaving);
   const broken = isComplete ? staying.filter((slot) => slot.isBroken) : [];
-  const sound = staying.filter((slot) => !broken.includes(slot));
+  const outdated = isComplete ? listOutdated(slots) : [];
+  const sound = staying.filter((slot) => !broken.includes(slot) && !outdated.includes(slot));
   const wanted = Math.min(max, Math.max(min, sound.length + lacking));
   // Those that leave still hold accelerators, so they count until they are gone.
   const create = Math.max(0, Math.min(wanted - sound.length, max - slots.length));
-  const remove = broken.map((slot) => ({ name: slot.name, reason: 'the slot does not work' }));
+  const remove = [
+    ...broken.map((slot) => ({ name: slot.name, reason: 'the slot does not work' })),
+    ...outdated.map((slot) => ({ name: slot.name, reason: 'its agent is of a release that cannot be commanded' })),
+  ];
   if (!isComplete || lacking > 0) return { create, remove };
   return { create, remove: [...remove, ...planShrink(sound, min, max)] };
+}
+
+/** One after the other: what the pool serves never goes away all at once. */
+function listOutdated(slots: readonly PoolSlot[]): PoolSlot[] {
+  if (slots.some((slot) => slot.isLeaving)) return [];
+  const idle = slots.filter((slot) => !slot.isBroken && (slot.outdatedIdleMs ?? 0) >= OUTDATED_IDLE_MS_MIN);
+  return idle.sort((a, b) => (b.outdatedIdleMs ?? 0) - (a.outdatedIdleMs ?? 0)).slice(0, 1);
 }
 
 function planShrink(sound: readonly PoolSlot[], min: number, max: number): SlotsPlan['remove'] {

@@ -1,6 +1,6 @@
 // What the planners see: one reading of the world, with every age brought up to the same moment. Plain data.
 // Nothing here decides, and nothing is looked up later: a planner knows what is in its snapshot and no more.
-import type { InstanceReport, Rung, TargetInstance } from '../../api/link.ts';
+import type { InstanceReport, Rung, SlotEngine, TargetInstance } from '../../api/link.ts';
 
 /** Where the controller wants an instance: what it told the slot last. */
 export interface Assignment {
@@ -30,6 +30,8 @@ export interface SlotView {
   readonly isUsable: boolean;
   /** Its Pod is being deleted, or its agent was asked to end. */
   readonly isLeaving: boolean;
+  /** Engines that its agent is too old for: it would refuse a whole target that names one. Missing: it knows all. */
+  readonly lacks?: ReadonlySet<SlotEngine>;
   readonly instances: readonly InstanceView[];
   readonly assigned: readonly Assignment[];
 }
@@ -65,14 +67,8 @@ export function reportOf(slot: SlotView, revision: string): InstanceView | undef
   return slot.instances.find((instance) => instance.revision === revision);
 }
 
-/** Trying again changes nothing about these until somebody does. */
-const lasting: ReadonlySet<string> = new Set([
-  'WeightsMissing',
-  'WeightsUnreadable',
-  'WeightsChanged',
-  'LoadFailed',
-  'ProbeMismatch',
-]);
+/** Trying again changes nothing about these until somebody does. A wrong probe is not among them: a new start mends a bad wake. */
+const lasting: ReadonlySet<string> = new Set(['WeightsMissing', 'WeightsUnreadable', 'WeightsChanged', 'LoadFailed']);
 
 /** What a caller is told at once: a failure that one more try is not likely to mend. The first of another kind is waited out. */
 export function lastingFailure(
@@ -83,6 +79,11 @@ export function lastingFailure(
   return (failures?.count ?? 0) > 1 || lasting.has(failure.reason)
     ? { reason: failure.reason, message: failure.message }
     : undefined;
+}
+
+/** Whether a slot's agent knows the engine. */
+export function canRun(slot: SlotView, engine: SlotEngine | undefined): boolean {
+  return engine === undefined || slot.lacks?.has(engine) !== true;
 }
 
 export function awakeIn(slot: SlotView): Assignment | undefined {

@@ -40,7 +40,7 @@ export function retryAfterMs(etaMs: number): number {
 
 export interface EtaFigures {
   readonly warmth: ModelWarmth | undefined;
-  /** Age of the table section that the warmth came with. */
+  /** How long ago the controller began to say so. */
   readonly warmthAgeMs: number;
   /** How long the oldest waiting request has been waiting: the wake began about then. */
   readonly oldestWaitMs: number;
@@ -54,7 +54,9 @@ const ETA_MS_UNKNOWN = 5000;
  * requests themselves set off counts from the oldest of them.
  */
 export function estimateEtaMs(figures: EtaFigures): number {
-  const { warmth } = figures;
+  const { warmth, warmthAgeMs, oldestWaitMs } = figures;
   if (warmth === undefined) return ETA_MS_UNKNOWN;
-  return Math.max(0, warmth.etaMs - Math.min(figures.warmthAgeMs, figures.oldestWaitMs));
+  // Also when those who set it off were sent away and come back now.
+  const isClimbing = warmth.rung === 'Starting' || warmth.rung === 'Waking';
+  return Math.max(0, warmth.etaMs - (isClimbing ? warmthAgeMs : Math.min(warmthAgeMs, oldestWaitMs)));
 }

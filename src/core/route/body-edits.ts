@@ -9,6 +9,25 @@ export interface Edit {
   readonly text: string;
 }
 
+/** Bytes from `start` to `end` (exclusive). */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The value of a top-level field; the place before the closing brace when it is not there. */
+export function spanOf(scan: ObjectScan, field: string): Span {
+  const member = scan.members.get(field);
+  return member === undefined
+    ? { start: scan.end - 1, end: scan.end - 1 }
+    : { start: member.valueStart, end: member.valueEnd };
+}
+
+/** The edits with one more that names another model. */
+export function withModel(edits: readonly Edit[], at: Span, model: string): readonly Edit[] {
+  return [...edits, { ...at, text: JSON.stringify(model) }].sort((a, b) => a.start - b.start);
+}
+
 const encoder = new TextEncoder();
 
 /** Applies edits, which must be in order and must not overlap. Without edits the same bytes come back. */
@@ -42,6 +61,15 @@ export function planUsageEdits(bytes: Uint8Array, scan: ObjectScan): readonly Ed
   const separator = inner.value.members.size === 0 ? '' : ',';
   const after = valueStart + inner.value.start + 1;
   return [{ start: after, end: after, text: `"include_usage":true${separator}` }];
+}
+
+/** What makes the upstream stream, for a caller that need not say so. A value that is there must be true or null. */
+export function planStreamEdits(scan: ObjectScan): readonly Edit[] {
+  const stream = scan.members.get('stream');
+  if (stream?.kind === 'boolean') return [];
+  if (stream !== undefined) return [{ start: stream.valueStart, end: stream.valueEnd, text: 'true' }];
+  const before = scan.end - 1;
+  return [{ start: before, end: before, text: `${scan.members.size === 0 ? '' : ','}"stream":true` }];
 }
 
 function concat(pieces: readonly Uint8Array[]): Uint8Array {

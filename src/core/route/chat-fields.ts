@@ -1,84 +1,75 @@
-// Reads the few fields of a chat request that the router acts on, and checks their types. Everything else belongs to
-// the engine and passes through untouched. Faults name the field, as OpenAI's errors do.
-import { fail, ok, type Result } from '../../lib/result.ts';
-import { decodeText, type ObjectScan } from './json-scan.ts';
-import type { Segment } from './segment.ts';
-
-export interface ChatFields {
-  readonly model: string;
-  readonly stream: boolean;
-  /** Whether the caller wants the usage chunk at the end of a stream. */
-  readonly includeUsage: boolean;
-  /** The caller's bound on the answer, from max_completion_tokens or max_tokens. */
-  readonly answerTokensMax: number | undefined;
-  readonly segments: readonly Segment[];
-}
-
-export interface FieldFault {
-  readonly param: string | null;
-  readonly message: string;
-}
-
-const MODEL_CHARS_MAX = 128;
-
-type Read<T> = Result<T, FieldFault>;
+// The fields of a chat request that the router acts on, over HTTP and on a WebSocket, where answers always come in pieces.
+// Checks their types and nothing else: what a message may hold is the engine's business.
+import { fail, ok } from '../../lib/result.ts';
+import type { ObjectScan } from './json-scan.ts';
+import {
+  CHOICES_MAX,
+  type FieldFault,
+  isRecord,
+  type Read,
+  type ReadValue,
+  type RequestFields,
+  readBoolean,
+  readCount,
+  readModel,
+  readStreamOptions,
+  segmentsOf,
+  valuesOf,
+  wrong,
+} from './request-fields.ts';
+import { estimateTokens } from './segment.ts';
 
 /** Reads one body that `scanObject` accepted. */
-export function readChatFields(bytes: Uint8Array, scan: ObjectScan): Read<ChatFields> {
-  const value = (key: string): unknown => {
-    const member = scan.members.get(key);
-    return member === undefined ? undefined : JSON.parse(decodeText(bytes, member.valueStart, member.valueEnd));
-  };
+export function readChatFields(bytes: Uint8Array, scan: ObjectScan): Read<RequestFields> {
+  return readFields(bytes, scan, (stream) => readBoolean('stream', stream));
+}
+
+/** The same for a body that came over a WebSocket: `stream` need not be there, and cannot be false. */
+export function readSocketChatFields(bytes: Uint8Array, scan: ObjectScan): Read<RequestFields> {
+  return readFields(bytes, scan, (stream) =>
+    stream === undefined || stream === null || stream === true
+      ? ok(true)
+      : wrong('stream', 'On a WebSocket every answer comes in pieces: leave stream out.'),
+  );
+}
+
+function readFields(
+  bytes: Uint8Array,
+  scan: ObjectScan,
+  readStream: (value: unknown) => Read<boolean>,
+): Read<RequestFields> {
+  const value = valuesOf(bytes, scan);
   const model = readModel(value('model'));
   if (!model.ok) return model;
-  const stream = readBoolean('stream', value('stream'));
+  const stream = readStream(value('stream'));
   if (!stream.ok) return stream;
   const includeUsage = readStreamOptions(value('stream_options'), stream.value);
   if (!includeUsage.ok) return includeUsage;
   const answerTokensMax = readAnswerTokensMax(value);
   if (!answerTokensMax.ok) return answerTokensMax;
+  const answers = readCount('n', value('n'), { max: CHOICES_MAX, fallback: 1 });
+  if (!answers.ok) return answers;
   const fault = checkMessages(value('messages'));
   if (fault !== undefined) return fail(fault);
-  const messages = scan.members.get('messages');
-  const segments: Segment[] =
-    messages === undefined ? [] : [{ provenance: 'Caller', start: messages.valueStart, end: messages.valueEnd }];
+  const segments = segmentsOf(scan, 'messages');
   return ok({
     model: model.value,
     stream: stream.value,
     includeUsage: includeUsage.value,
     answerTokensMax: answerTokensMax.value,
+    answers: answers.value,
+    promptTokens: estimateTokens(segments),
     segments,
   });
 }
 
-function readModel(value: unknown): Read<string> {
-  if (value === undefined || value === null || value === '') return wrong('model', 'model is missing: name one model.');
-  if (typeof value !== 'string') return wrong('model', 'model must be a text.');
-  if (value.length > MODEL_CHARS_MAX) return wrong('model', `model is longer than ${MODEL_CHARS_MAX} characters.`);
-  return ok(value);
-}
-
-function readBoolean(param: string, value: unknown): Read<boolean> {
-  if (value === undefined || value === null) return ok(false);
-  return typeof value === 'boolean' ? ok(value) : wrong(param, `${param} must be true or false.`);
-}
-
-function readStreamOptions(value: unknown, stream: boolean): Read<boolean> {
-  if (value === undefined || value === null) return ok(false);
-  if (!isRecord(value)) return wrong('stream_options', 'stream_options must be an object.');
-  if (!stream) return wrong('stream_options', 'stream_options is only allowed together with stream: true.');
-  return readBoolean('stream_options.include_usage', value.include_usage);
-}
-
-function readAnswerTokensMax(value: (key: string) => unknown): Read<number | undefined> {
+/** Both names are checked; the newer one goes first. */
+function readAnswerTokensMax(value: ReadValue): Read<number | undefined> {
   let found: number | undefined;
   for (const param of ['max_tokens', 'max_completion_tokens']) {
-    const tokens = value(param);
-    if (tokens === undefined || tokens === null) continue;
-    if (typeof tokens !== 'number' || !Number.isSafeInteger(tokens) || tokens < 1) {
-      return wrong(param, `${param} must be a whole number of at least 1.`);
-    }
-    found = tokens;
+    const tokens = readCount(param, value(param), { max: Number.MAX_SAFE_INTEGER, fallback: undefined });
+    if (!tokens.ok) return tokens;
+    found = tokens.value ?? found;
   }
   return ok(found);
 }
@@ -103,12 +94,4 @@ function checkMessage(param: string, message: unknown): FieldFault | undefined {
   if (content === undefined || content === null || typeof content === 'string') return undefined;
   if (Array.isArray(content) && content.every(isRecord)) return undefined;
   return { param: `${param}.content`, message: `${param}.content must be a text, a list of parts, or null.` };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function wrong(param: string, message: string): Result<never, FieldFault> {
-  return fail({ param, message });
 }

@@ -1,9 +1,9 @@
 // Which endpoint takes the next request of a model: filter, score, pick. Free share first, then least in flight.
 // Never picks one without a free share: the agent would refuse it.
-import type { Endpoint } from '../../api/link.ts';
+import type { RoutedEndpoint } from './table.ts';
 
 export interface EndpointState {
-  readonly endpoint: Endpoint;
+  readonly endpoint: RoutedEndpoint;
   readonly inFlight: number;
   /** Not to be used before this moment (a refusal or a failure); 0 when it may be used. */
   readonly blockedUntilMs: number;
@@ -18,7 +18,7 @@ export interface PickContext {
 }
 
 /** Undefined: the request waits. */
-export function pickEndpoint(states: readonly EndpointState[], context: PickContext): Endpoint | undefined {
+export function pickEndpoint(states: readonly EndpointState[], context: PickContext): RoutedEndpoint | undefined {
   const stable = states.filter((state) => state.endpoint.revision === context.stableRevision);
   const routed = stable.length > 0 ? stable : states;
   const usable = routed.filter((state) => isUsable(state, context.nowMs));

@@ -1,26 +1,39 @@
-// Writes one answer to its caller in OpenAI's shape: a stream of server-sent events, or one JSON body.
+// Writes one answer, with all of its choices, to its caller: a stream of server-sent events, or one JSON body.
 // Must never write after the end, never pretend that a cut stream was whole ([DONE] only follows a whole answer), and never
 // let a reader that is behind fill the memory: it says so, and gives up on a reader that does not catch up.
 import type { ServerResponse } from 'node:http';
 import type { Clock, Timer } from '../../lib/clock.ts';
+import type { AnswerShape, Finish } from './answer-shape.ts';
+import type { PieceScores, SpelledScores } from './logprobs.ts';
 import { type Refusal, renderRefusal, sendRefusal } from './refusal.ts';
-import type { JobEnd } from './scheduler.ts';
 
 /** A reader that takes nothing for this long is given up, and its slot freed. */
 export const DRAIN_WAIT_MS_MAX = 30_000;
 
+/** Choices are counted from 0. */
 export interface AnswerWriter {
-  /** The answer begins: the head can go out. Calling it again does nothing. */
-  begin(): void;
-  text(piece: string): void;
+  /** The choice begins: the head can go out. Calling it again does nothing. */
+  begin(choice: number): void;
+  /** `scores` are there when they were asked for. */
+  text(choice: number, piece: string, scores?: PieceScores): void;
   /** False while the reader is behind. */
   ready(): boolean;
-  end(end: JobEnd): void;
+  finish(choice: number, finish: Finish): void;
+  /** After the last choice has finished. */
+  end(usage: AnswerUsage): void;
   fail(refusal: Refusal): void;
+}
+
+/** Tokens of the whole answer: each prompt once, and all choices. */
+export interface AnswerUsage {
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
 }
 
 /** What every chunk and body of one answer repeats. */
 export interface AnswerFrame {
+  readonly shape: AnswerShape;
   readonly id: string;
   /** Seconds since 1970. */
   readonly created: number;
@@ -40,30 +53,35 @@ export interface StreamOptions {
 }
 
 export function createStreamWriter(options: StreamOptions): AnswerWriter {
-  const { response, includeUsage } = options;
+  const { response, includeUsage, frame } = options;
+  const { shape } = frame;
   const gate = createDrainGate(options);
+  const begun = new Set<number>();
   const send = (json: object) => gate.write(`data: ${JSON.stringify(json)}\n\n`);
-  const chunk = (delta: object, finish: JobEnd['finish'] | null) =>
+  const chunk = (index: number, fields: object, finish: string | null) =>
     send({
-      ...frameOf(options.frame, 'chat.completion.chunk'),
-      choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }],
+      ...frameOf(frame, shape.chunk),
+      choices: [{ index, ...fields, finish_reason: finish }],
       ...(includeUsage ? { usage: null } : {}),
     });
-  const begin = () => {
-    if (response.headersSent || response.destroyed) return;
-    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
-    chunk({ role: 'assistant', content: '' }, null);
+  const begin = (choice: number) => {
+    if (begun.has(choice) || response.destroyed) return;
+    begun.add(choice);
+    if (!response.headersSent) {
+      response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
+    }
+    if (shape.opening !== undefined) chunk(choice, shape.opening, null);
   };
   return {
     begin,
-    text: (piece) => chunk({ content: piece }, null),
+    text: (choice, piece, scores) => chunk(choice, shape.piece(piece, scores), null),
     ready: gate.ready,
-    end(end) {
-      begin();
-      chunk({}, end.finish);
-      if (includeUsage) {
-        send({ ...frameOf(options.frame, 'chat.completion.chunk'), choices: [], usage: usageOf(end) });
-      }
+    finish(choice, finish) {
+      begin(choice);
+      chunk(choice, shape.closing, shape.finishReason(finish));
+    },
+    end(usage) {
+      if (includeUsage) send({ ...frameOf(frame, shape.chunk), choices: [], usage: renderUsage(usage) });
       gate.write('data: [DONE]\n\n');
       gate.end();
     },
@@ -78,17 +96,47 @@ export function createStreamWriter(options: StreamOptions): AnswerWriter {
   };
 }
 
+interface WholeChoice {
+  readonly pieces: string[];
+  scores: SpelledScores[] | undefined;
+  finish: string;
+}
+
 export function createJsonWriter(response: ServerResponse, frame: AnswerFrame): AnswerWriter {
-  const pieces: string[] = [];
+  const { shape } = frame;
+  const choices = new Map<number, WholeChoice>();
+  const at = (index: number) => {
+    const known = choices.get(index);
+    if (known !== undefined) return known;
+    const fresh: WholeChoice = { pieces: [], scores: undefined, finish: '' };
+    choices.set(index, fresh);
+    return fresh;
+  };
   return {
     begin() {},
-    text: (piece) => void pieces.push(piece),
+    text(index, piece, scores) {
+      const choice = at(index);
+      choice.pieces.push(piece);
+      if (scores === undefined) return;
+      choice.scores ??= [];
+      choice.scores.push(...scores);
+    },
     ready: () => true,
-    end(end) {
+    finish(index, finish) {
+      at(index).finish = shape.finishReason(finish);
+    },
+    end(usage) {
       if (response.destroyed) return;
-      const message = { role: 'assistant', content: pieces.join(''), refusal: null };
-      const choice = { index: 0, message, logprobs: null, finish_reason: end.finish };
-      const body = JSON.stringify({ ...frameOf(frame, 'chat.completion'), choices: [choice], usage: usageOf(end) });
+      const rendered = [...choices]
+        .sort(([a], [b]) => a - b)
+        .map(([index, { pieces, scores, finish }]) => {
+          return { index, ...shape.choice(pieces.join(''), scores), finish_reason: finish };
+        });
+      const body = JSON.stringify({
+        ...frameOf(frame, shape.whole),
+        choices: rendered,
+        usage: renderUsage(usage),
+      });
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
       response.end(body);
     },
@@ -101,12 +149,12 @@ function frameOf(frame: AnswerFrame, object: string) {
   return { id, object, created, model, system_fingerprint: fingerprint };
 }
 
-function usageOf(end: JobEnd) {
+function renderUsage({ promptTokens, cachedTokens, completionTokens }: AnswerUsage) {
   return {
-    prompt_tokens: end.promptTokens,
-    completion_tokens: end.completionTokens,
-    total_tokens: end.promptTokens + end.completionTokens,
-    prompt_tokens_details: { cached_tokens: end.cachedTokens },
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    prompt_tokens_details: { cached_tokens: cachedTokens },
   };
 }
 

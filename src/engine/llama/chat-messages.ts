@@ -1,35 +1,43 @@
 // The conversation of a chat request: roles and plain text, in order.
-// Must never let anything but text through: images, audio and tool calls are refused by the place where they stand.
+// Must never let anything but text through: images and audio are refused by the place where they stand, and so are tool calls
+// and their results when the engine has no tools.
 import { asObject, type JsonObject, readArray, wrongField } from './json-fields.ts';
 
 const MESSAGES_MAX = 4096;
 const PARTS_MAX = 4096;
 
 export interface ChatMessage {
-  readonly role: 'system' | 'user' | 'assistant';
+  readonly role: 'system' | 'user' | 'assistant' | 'tool';
   readonly text: string;
 }
 
-export function parseMessages(body: JsonObject): readonly ChatMessage[] {
+export function parseMessages(body: JsonObject, { tools }: { readonly tools: boolean }): readonly ChatMessage[] {
   const items = readArray(body, 'messages', MESSAGES_MAX);
   if (items.length === 0) throw wrongField('messages', '`messages` must hold at least one message.');
-  return items.map((item, index) => parseMessage(item, `messages[${index}]`));
+  return items.map((item, index) => parseMessage(item, `messages[${index}]`, tools));
 }
 
-function parseMessage(item: unknown, at: string): ChatMessage {
+function parseMessage(item: unknown, at: string, tools: boolean): ChatMessage {
   const message = asObject(item);
   if (message === undefined) throw wrongField(at, `\`${at}\` must be an object.`);
-  if (message.tool_calls !== undefined && message.tool_calls !== null) {
-    throw wrongField(`${at}.tool_calls`, `\`${at}.tool_calls\` is not supported by this model server.`);
+  const role = parseRole(message.role, `${at}.role`, tools);
+  const hasCalls = message.tool_calls !== undefined && message.tool_calls !== null;
+  if (hasCalls && !tools) {
+    throw wrongField(`${at}.tool_calls`, `\`${at}.tool_calls\` is not supported: this model server has no tools.`);
   }
-  const role = parseRole(message.role, `${at}.role`);
+  // What an assistant says beside its calls may be nothing.
+  if (hasCalls && role === 'assistant') {
+    const said = message.content ?? '';
+    return { role, text: parseContent(said, `${at}.content`) + JSON.stringify(message.tool_calls) };
+  }
   return { role, text: parseContent(message.content, `${at}.content`) };
 }
 
-function parseRole(role: unknown, at: string): ChatMessage['role'] {
+function parseRole(role: unknown, at: string, tools: boolean): ChatMessage['role'] {
   if (role === 'system' || role === 'developer') return 'system';
   if (role === 'user' || role === 'assistant') return role;
-  throw wrongField(at, `\`${at}\` must be system, developer, user or assistant.`);
+  if (tools && role === 'tool') return role;
+  throw wrongField(at, `\`${at}\` must be system, developer, user${tools ? ', tool' : ''} or assistant.`);
 }
 
 function parseContent(content: unknown, at: string): string {

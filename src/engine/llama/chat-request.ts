@@ -1,124 +1,88 @@
 // The body of POST /v1/chat/completions: what is asked, in our own words, or a refusal that names the first wrong field.
 // A field that would change the answer and that this server cannot honour is refused; fields of bookkeeping are ignored.
 // Must never guess: no default of sampling is chosen here (sampling.ts does).
+import {
+  ALTERNATIVES_MAX,
+  type AnswerWishes,
+  checkModelField,
+  parseChoices,
+  parseIncludeUsage,
+  parseSampling,
+  parseStops,
+  refuseUnsupported,
+  TOKENS_MAX,
+  type Unsupported,
+} from './answer-fields.ts';
 import { type ChatMessage, parseMessages } from './chat-messages.ts';
-import { asObject, type JsonObject, readBoolean, readInteger, readNumber, wrongField } from './json-fields.ts';
+import { asObject, type JsonObject, readBoolean, readInteger, wrongField } from './json-fields.ts';
 
-const STOPS_MAX = 4;
-const STOP_CHARS_MAX = 1024;
-const BIASES_MAX = 1024;
-const TOKENS_MAX = 1_048_576;
-
-export interface ChatRequest {
+export interface ChatRequest extends AnswerWishes {
   readonly messages: readonly ChatMessage[];
-  readonly stream: boolean;
-  readonly includeUsage: boolean;
   readonly tokensMax: number | undefined;
-  readonly stops: readonly string[];
-  readonly sampling: RequestedSampling;
 }
 
-export interface RequestedSampling {
-  readonly temperature: number | undefined;
-  readonly topP: number | undefined;
-  readonly topK: number | undefined;
-  readonly minP: number | undefined;
-  readonly seed: number | undefined;
-  readonly presencePenalty: number | undefined;
-  readonly frequencyPenalty: number | undefined;
-  readonly biases: ReadonlyMap<number, number>;
+/** What the engine can do beyond text. */
+export interface ChatAbilities {
+  /** Tools may be described, called and answered; the caller reads those fields itself. */
+  readonly tools: boolean;
 }
 
-export function parseChatRequest(json: unknown): ChatRequest {
+export function parseChatRequest(json: unknown, abilities: ChatAbilities = { tools: false }): ChatRequest {
   const body = asObject(json);
   if (body === undefined) throw wrongField('body', 'The body must be one JSON object.');
-  if (body.model !== undefined && typeof body.model !== 'string') throw wrongField('model', '`model` must be a text.');
-  refuseUnsupported(body);
+  checkModelField(body);
+  refuseUnsupported(body, abilities.tools ? otherThanText : [...otherThanText, ...toolFields]);
   const stream = readBoolean(body, 'stream');
   return {
-    messages: parseMessages(body),
+    messages: parseMessages(body, abilities),
     stream,
     includeUsage: parseIncludeUsage(body, stream),
+    choices: parseChoices(body),
     tokensMax:
       readInteger(body, 'max_completion_tokens', 1, TOKENS_MAX) ?? readInteger(body, 'max_tokens', 1, TOKENS_MAX),
     stops: parseStops(body.stop),
     sampling: parseSampling(body),
+    alternatives: parseAlternatives(body),
   };
 }
 
-function parseSampling(body: JsonObject): RequestedSampling {
-  return {
-    temperature: readNumber(body, 'temperature', 0, 2),
-    topP: readNumber(body, 'top_p', 0, 1),
-    topK: readInteger(body, 'top_k', -1, Number.MAX_SAFE_INTEGER),
-    minP: readNumber(body, 'min_p', 0, 1),
-    seed: readInteger(body, 'seed', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
-    presencePenalty: readNumber(body, 'presence_penalty', -2, 2),
-    frequencyPenalty: readNumber(body, 'frequency_penalty', -2, 2),
-    biases: parseBiases(body.logit_bias),
-  };
+/** `top_logprobs` only goes with `logprobs: true`. */
+function parseAlternatives(body: JsonObject): number | undefined {
+  const asked = readBoolean(body, 'logprobs');
+  const alternatives = readInteger(body, 'top_logprobs', 0, ALTERNATIVES_MAX);
+  if (asked) return alternatives ?? 0;
+  if (alternatives === undefined) return undefined;
+  throw wrongField('top_logprobs', '`top_logprobs` may only be set when `logprobs` is true.');
 }
 
-function parseIncludeUsage(body: JsonObject, stream: boolean): boolean {
-  if (body.stream_options === undefined || body.stream_options === null) return false;
-  const options = asObject(body.stream_options);
-  if (options === undefined) throw wrongField('stream_options', '`stream_options` must be an object.');
-  if (!stream) throw wrongField('stream_options', '`stream_options` may only be set when `stream` is true.');
-  const wanted = options.include_usage ?? false;
-  if (typeof wanted !== 'boolean') {
-    throw wrongField('stream_options.include_usage', '`stream_options.include_usage` must be true or false.');
-  }
-  return wanted;
-}
+const isFilledOrStrange = (value: unknown) => !Array.isArray(value) || value.length > 0;
+const isWanted = (value: unknown) => value !== 'none' && value !== 'auto';
+const noTools = 'This model server does not call tools';
+const callsNothing = `${noTools}: leave the field out, or send "none".`;
+const describesNothing = `${noTools}: leave the field out, or send an empty list.`;
 
-function parseStops(value: unknown): readonly string[] {
-  if (value === undefined || value === null) return [];
-  const stops: readonly unknown[] = Array.isArray(value) ? value : [value];
-  if (stops.length > STOPS_MAX) throw wrongField('stop', `\`stop\` may hold at most ${STOPS_MAX} texts.`);
-  return stops.map((stop) => {
-    if (typeof stop === 'string' && stop.length > 0 && stop.length <= STOP_CHARS_MAX) return stop;
-    throw wrongField('stop', `\`stop\` must be a text, or an array of texts, of 1 to ${STOP_CHARS_MAX} characters.`);
-  });
-}
-
-function parseBiases(value: unknown): ReadonlyMap<number, number> {
-  if (value === undefined || value === null) return new Map();
-  const biases = asObject(value);
-  if (biases === undefined) throw wrongField('logit_bias', '`logit_bias` must be an object of token ids and numbers.');
-  const entries = Object.entries(biases);
-  if (entries.length > BIASES_MAX)
-    throw wrongField('logit_bias', `\`logit_bias\` may hold at most ${BIASES_MAX} tokens.`);
-  return new Map(entries.map(([token, bias]) => parseBias(token, bias)));
-}
-
-function parseBias(token: string, bias: unknown): [number, number] {
-  if (!/^(0|[1-9][0-9]{0,8})$/.test(token))
-    throw wrongField('logit_bias', 'The keys of `logit_bias` must be token ids.');
-  if (typeof bias !== 'number' || !(bias >= -100 && bias <= 100)) {
-    throw wrongField('logit_bias', 'The values of `logit_bias` must be numbers from -100 to 100.');
-  }
-  return [Number(token), bias];
-}
-
-/** Each row: the field, and whether the given value asks for something that this server does not do. */
-const unsupported: readonly (readonly [param: string, asksForIt: (value: unknown) => boolean])[] = [
-  ['n', (value) => value !== 1],
-  ['logprobs', (value) => value !== false],
-  ['top_logprobs', () => true],
-  ['tools', (value) => !Array.isArray(value) || value.length > 0],
-  ['tool_choice', (value) => value !== 'none' && value !== 'auto'],
-  ['functions', (value) => !Array.isArray(value) || value.length > 0],
-  ['function_call', (value) => value !== 'none' && value !== 'auto'],
-  ['response_format', (value) => asObject(value)?.type !== 'text'],
-  ['modalities', (value) => !Array.isArray(value) || value.some((item) => item !== 'text')],
-  ['audio', () => true],
-  ['web_search_options', () => true],
+const toolFields: readonly Unsupported[] = [
+  { param: 'tools', asksForIt: isFilledOrStrange, sentence: describesNothing },
+  { param: 'tool_choice', asksForIt: isWanted, sentence: callsNothing },
 ];
 
-function refuseUnsupported(body: JsonObject): void {
-  for (const [param, asksForIt] of unsupported) {
-    const value = body[param];
-    if (value === undefined || value === null || !asksForIt(value)) continue;
-    throw wrongField(param, `This model server does not support the given value of \`${param}\`.`);
-  }
-}
+const otherThanText: readonly Unsupported[] = [
+  { param: 'functions', asksForIt: isFilledOrStrange, sentence: describesNothing },
+  { param: 'function_call', asksForIt: isWanted, sentence: callsNothing },
+  {
+    param: 'response_format',
+    asksForIt: (value) => asObject(value)?.type !== 'text',
+    sentence: 'This model server answers in plain text: `response_format` may only have the type "text".',
+  },
+  {
+    param: 'modalities',
+    asksForIt: (value) => !Array.isArray(value) || value.some((item) => item !== 'text'),
+    sentence: 'This model server answers in text alone: `modalities` may only hold "text".',
+  },
+  { param: 'audio', asksForIt: () => true, sentence: 'This model server has no audio: leave `audio` out.' },
+  {
+    param: 'web_search_options',
+    asksForIt: () => true,
+    sentence: 'This model server does not search the web: leave `web_search_options` out.',
+  },
+];

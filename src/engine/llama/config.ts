@@ -56,13 +56,17 @@ export type SamplingDefaults = z.infer<typeof samplingDefaultsSchema>;
 
 /** Parses the first line. The error is a sentence that names the field and never repeats a value (one of them is the key). */
 export function parseServerConfig(line: string): Result<ServerConfig, string> {
+  return parseConfigLine(serverConfigSchema, line);
+}
+
+export function parseConfigLine<Config>(schema: z.ZodType<Config>, line: string): Result<Config, string> {
   let json: unknown;
   try {
     json = JSON.parse(line);
   } catch {
     return fail('The configuration line is not JSON: write one JSON object and a line feed to standard input.');
   }
-  const parsed = serverConfigSchema.safeParse(json);
+  const parsed = schema.safeParse(json);
   if (parsed.success) return ok(parsed.data);
   const issue = parsed.error.issues[0];
   const field = issue?.path.join('.') || 'the whole line';

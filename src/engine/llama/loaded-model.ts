@@ -4,18 +4,33 @@ import type { ChatMessage } from './chat-messages.ts';
 import type { ModelIdentity } from './protocol.ts';
 import type { Sampling } from './sampling.ts';
 
-/** Tokens of one answer, one per step. */
-export interface TokenSource {
-  /** Computes what is pending and samples the next token. */
-  next(): Promise<number>;
-  /** Frees the sampler. Only between steps. */
-  close(): Promise<void>;
-}
-
 export interface ScoredToken {
   readonly token: number;
   /** Natural logarithm of its probability before any sampling setting. */
   readonly logprob: number;
+}
+
+/** A token of an answer, and the likeliest ones at its place, likeliest first: as many as were asked for. */
+export interface TokenScores extends ScoredToken {
+  readonly alternatives: readonly ScoredToken[];
+}
+
+/** Tokens of one answer, one per step. */
+export interface TokenSource {
+  /** Computes what is pending and samples the next token. */
+  next(): Promise<number>;
+  /** Of the token that `next` gave last; undefined when they were not asked for. */
+  readonly scores: TokenScores | undefined;
+  /** Frees the sampler. Only between steps. */
+  close(): Promise<void>;
+}
+
+export interface AnswerSettings {
+  readonly sampling: Sampling;
+  /** The answer so far, for penalties. */
+  readonly earlier: () => readonly number[];
+  /** Tell scores with this many alternatives. Undefined is the fast path: nothing but the token is asked of the library. */
+  readonly alternatives: number | undefined;
 }
 
 /** One slot's memory of what was computed. `cut` and `clear` are only allowed between steps: they wait for a running one. */
@@ -29,10 +44,25 @@ export interface Sequence {
   clear(): Promise<void>;
   /** Computes prompt tokens without sampling. */
   read(tokens: readonly number[]): Promise<void>;
-  /** Computes `tail` (at least one token) and then samples token after token. `earlier` gives the answer so far, for penalties. */
-  answer(tail: readonly number[], sampling: Sampling, earlier: () => readonly number[]): TokenSource;
+  /** Computes `tail` (at least one token) and then samples token after token. */
+  answer(tail: readonly number[], settings: AnswerSettings): TokenSource;
   /** Computes the tokens and gives the likeliest next one with its exact log-probability. */
   score(tokens: readonly number[]): Promise<ScoredToken>;
+}
+
+export interface VectorFacts {
+  readonly dimensions: number;
+  /** Tokens of one input at most. */
+  readonly tokensMax: number;
+}
+
+/** Turns tokens into vectors, one input at a time. */
+export interface Embedder {
+  /** With the tokens that the vocabulary wants before and after a text. */
+  complete(tokens: readonly number[]): readonly number[];
+  /** Of any length: not normalised. */
+  embed(tokens: readonly number[]): Promise<readonly number[]>;
+  close(): Promise<void>;
 }
 
 export interface LoadedModel {
@@ -44,9 +74,16 @@ export interface LoadedModel {
   readonly longestTokenChars: number;
   /** The conversation as tokens, with the start of an answer. Text can never become a control token. */
   renderPrompt(messages: readonly ChatMessage[]): readonly number[];
-  /** A plain text as tokens. */
+  /** A plain text as tokens, and nothing else. */
   tokenize(text: string): readonly number[];
+  /** A text to be continued, with the token that the vocabulary wants in front. */
+  tokenizePrompt(text: string): readonly number[];
   detokenize(tokens: readonly number[], before: readonly number[]): string;
+  /** What the token stands for; may be a part of a character. Undefined when the vocabulary does not say. */
+  tokenBytes(token: number): Uint8Array | undefined;
+  readonly vectors: VectorFacts;
+  /** Needs memory of its own for as long as it is open. */
+  openEmbedder(): Promise<Embedder>;
   /** Whether this token ends an answer. */
   isEnd(token: number): boolean;
   /** Releases all memory of the model. Running calls reject. */

@@ -1,6 +1,7 @@
 // Renders GET /metrics in the Prometheus text format 0.0.4, from the process's figures and what holds right now.
 // Must never compute anything that a scrape would make slow.
-import type { Counter, Histogram, ServerMetrics } from './metrics.ts';
+import { createMetricLines, METRICS_CONTENT_TYPE } from '../metric-lines.ts';
+import type { ServerMetrics } from './metrics.ts';
 import type { ProcessMemory } from './process-memory.ts';
 import { type ServerState, serverStates } from './protocol.ts';
 
@@ -15,8 +16,9 @@ export interface ServerGauges {
   readonly memory: ProcessMemory;
 }
 
-export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
-const PREFIX = 'stoker_llama_';
+export { METRICS_CONTENT_TYPE };
+
+const { gauge, counter, histogram, choice } = createMetricLines('stoker_llama_');
 
 export function renderMetrics(metrics: ServerMetrics, now: ServerGauges): string {
   return [
@@ -30,7 +32,7 @@ export function renderMetrics(metrics: ServerMetrics, now: ServerGauges): string
     histogram('queue_seconds', 'Time from arrival to a slot.', metrics.queueSeconds),
     histogram('first_token_seconds', 'Time from arrival to the first token.', metrics.firstTokenSeconds),
     histogram('inter_token_seconds', 'Time between two tokens of an answer.', metrics.interTokenSeconds),
-    renderState(now.state),
+    choice('state', 'The state of the server: one of them is 1.', { values: serverStates, chosen: now.state }),
     ...renderMemory(now.memory),
   ].join('');
 }
@@ -43,17 +45,14 @@ function renderCounters(metrics: ServerMetrics): string[] {
     counter('prefill_tokens_total', 'Prompt tokens that were computed.', metrics.prefillTokens),
     counter('prefill_seconds_total', 'Time from a slot to the first token, summed.', metrics.prefillSeconds),
     counter('batches_total', 'Steps begun.', metrics.batches),
+    counter('embeddings_total', 'Inputs that were turned into vectors.', metrics.embeddings),
+    counter('embedding_tokens_total', 'Tokens of those inputs.', metrics.embeddingTokens),
     counter('aborted_total', 'Requests whose caller hung up while they had a slot.', metrics.aborted),
     counter('rejected_total', 'Requests that found the queue full.', metrics.rejected),
     counter('failed_total', 'Requests that failed inside the model server.', metrics.failed),
     counter('loads_total', 'Times the model was loaded.', metrics.loads),
     counter('load_seconds_total', 'Time that loading took, summed.', metrics.loadSeconds),
   ];
-}
-
-function renderState(state: ServerState): string {
-  const rows = serverStates.map((name) => `${PREFIX}state{state="${name}"} ${name === state ? 1 : 0}\n`);
-  return `${head('state', 'The state of the server: one of them is 1.', 'gauge')}${rows.join('')}`;
 }
 
 function renderMemory(memory: ProcessMemory): string[] {
@@ -65,22 +64,4 @@ function renderMemory(memory: ProcessMemory): string[] {
     rows.push(gauge('memory_swapped_bytes', 'Memory of the process that is swapped out.', memory.swappedBytes));
   }
   return rows;
-}
-
-function head(name: string, help: string, kind: 'gauge' | 'counter' | 'histogram'): string {
-  return `# HELP ${PREFIX}${name} ${help}\n# TYPE ${PREFIX}${name} ${kind}\n`;
-}
-
-function gauge(name: string, help: string, value: number): string {
-  return `${head(name, help, 'gauge')}${PREFIX}${name} ${value}\n`;
-}
-
-function counter(name: string, help: string, figure: Counter): string {
-  return `${head(name, help, 'counter')}${PREFIX}${name} ${figure.value}\n`;
-}
-
-function histogram(name: string, help: string, figure: Histogram): string {
-  const buckets = figure.cumulative.map(([bound, count]) => `${PREFIX}${name}_bucket{le="${bound}"} ${count}\n`);
-  const ends = `${PREFIX}${name}_sum ${figure.sum}\n${PREFIX}${name}_count ${figure.count}\n`;
-  return `${head(name, help, 'histogram')}${buckets.join('')}${ends}`;
 }

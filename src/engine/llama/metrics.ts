@@ -35,6 +35,9 @@ export function createServerMetrics() {
     interTokenSeconds: createHistogram(INTER_TOKEN_SECONDS),
     /** Steps begun. */
     batches: createCounter(),
+    /** Inputs that became vectors. */
+    embeddings: createCounter(),
+    embeddingTokens: createCounter(),
     aborted: createCounter(),
     rejected: createCounter(),
     failed: createCounter(),

@@ -3,6 +3,7 @@
 // Must never dispose of a model while a slot works on it.
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
+import { EmbeddingLane } from './embedding-lane.ts';
 import type { LoadedModel, LoadModel, Sequence } from './loaded-model.ts';
 import type { ServerMetrics } from './metrics.ts';
 import { warmUp } from './probe.ts';
@@ -34,6 +35,7 @@ export interface HostOptions {
 export interface Serving {
   readonly model: LoadedModel;
   readonly scheduler: Scheduler;
+  readonly lane: EmbeddingLane;
 }
 
 export class ModelHost {
@@ -123,6 +125,14 @@ export class ModelHost {
     });
   }
 
+  /** True once no request runs or waits; false when that took longer than `waitMsMax`. */
+  async whenIdle(waitMsMax: number): Promise<boolean> {
+    if (this.#serving === undefined) return true;
+    const { scheduler, lane } = this.#serving;
+    const idle = await Promise.all([scheduler.whenIdle(waitMsMax), lane.whenIdle(waitMsMax)]);
+    return idle.every((each) => each);
+  }
+
   /** Ends everything for good: cuts what runs with `reason` and releases the model. */
   async shutdown(reason: Refusal): Promise<void> {
     this.#abort.abort(reason);
@@ -187,7 +197,10 @@ export class ModelHost {
     const bounds: StepBounds = { chunk: prefillChunk, prefillsMax: PREFILLS_MAX };
     this.#identity = model.identity;
     this.#progress = undefined;
-    this.#serving = { model, scheduler: new Scheduler({ model, queueMax, clock, metrics, log, ...bounds }) };
+    const scheduler = new Scheduler({ model, queueMax, clock, metrics, log, ...bounds });
+    const requestsMax = model.sequences.length + queueMax;
+    const lane = new EmbeddingLane({ open: () => model.openEmbedder(), requestsMax, clock, metrics, log });
+    this.#serving = { model, scheduler, lane };
     this.#enter('ready');
   }
 
@@ -201,7 +214,7 @@ export class ModelHost {
 
   async #release(): Promise<void> {
     this.#enter('sleeping');
-    const idle = (await this.#serving?.scheduler.whenIdle(SLEEP_WAIT_MS_MAX)) ?? true;
+    const idle = await this.whenIdle(SLEEP_WAIT_MS_MAX);
     if (!idle) {
       this.#enter('ready');
       throw new Busy(`Requests still ran after ${SLEEP_WAIT_MS_MAX} ms: the model stays awake.`);
@@ -213,7 +226,7 @@ export class ModelHost {
   async #dispose(reason: Refusal): Promise<void> {
     const serving = this.#serving;
     this.#serving = undefined;
-    await serving?.scheduler.close(reason);
+    await Promise.all([serving?.scheduler.close(reason), serving?.lane.close(reason)]);
     await serving?.model.dispose();
   }
 }

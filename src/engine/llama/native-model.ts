@@ -7,10 +7,12 @@ import { createChatTemplate } from './chat-template.ts';
 import type { ServerConfig } from './config.ts';
 import type { LoadedModel, LoadModel } from './loaded-model.ts';
 import { checkModelFile } from './model-file.ts';
+import { openEmbedder, vectorFactsOf } from './native-embedder.ts';
 import type { NativeLibrary } from './native-library.ts';
 import { asTokens, createNativeSequence } from './native-sequence.ts';
 import type { ModelIdentity } from './protocol.ts';
 import { Refusal } from './refusal.ts';
+import { tokenBytesOf } from './token-bytes.ts';
 
 /** Architectures that only read: they give vectors and no text. */
 const encoderOnly =
@@ -31,7 +33,7 @@ export function nativeLoader(config: ServerConfig, native: () => Promise<NativeL
         loadSignal: signal,
       });
       refuseEncoder(model);
-      return assemble(opened, model, await createSlots(model, config));
+      return assemble(opened, await createSlots(model, config), config);
     } catch (error) {
       await model?.dispose();
       throw explainLoadFailure(config.modelPath, error, opened.takeComplaint());
@@ -57,12 +59,16 @@ function wholeStep<Item extends { readonly tokens: readonly unknown[] }>({ items
     .map((item) => ({ item, processAmount: item.tokens.length }));
 }
 
-function assemble(native: NativeLibrary, model: LlamaModel, context: LlamaContext): LoadedModel {
-  const { library } = native;
+function assemble({ library }: NativeLibrary, context: LlamaContext, config: ServerConfig): LoadedModel {
+  const { model } = context;
   const sequences = Array.from({ length: context.totalSequences }, () =>
     createNativeSequence(library, context.getSequence()),
   );
   const template = createChatTemplate(library, model);
+  const kind = String(model.vocabularyType);
+  const isPooled = poolsVectors(model);
+  const vectors = vectorFactsOf(model, config, isPooled);
+  const texts = model.fileInfo.metadata.tokenizer.ggml.tokens;
   return {
     identity: identityOf(model),
     sequences,
@@ -70,10 +76,20 @@ function assemble(native: NativeLibrary, model: LlamaModel, context: LlamaContex
     longestTokenChars: longestTokenChars(model),
     renderPrompt: template.renderPrompt,
     tokenize: (text) => model.tokenize(text, false),
+    tokenizePrompt: (text) => [...openingTokens(model), ...model.tokenize(text, false)],
+    tokenBytes: (token) => tokenBytesOf(kind, texts[token] ?? ''),
     detokenize: (tokens, before) => model.detokenize(asTokens(tokens), false, asTokens(before)),
     isEnd: (token) => template.isEnd(token),
+    vectors,
+    openEmbedder: () => openEmbedder(model, config, { ...vectors, isPooled }),
     dispose: () => model.dispose(),
   };
+}
+
+/** The token that the vocabulary wants before any text. */
+function openingTokens(model: LlamaModel): readonly number[] {
+  const { shouldPrependBosToken, bos } = model.tokens;
+  return shouldPrependBosToken && bos !== null ? [bos] : [];
 }
 
 function identityOf(model: LlamaModel): ModelIdentity {

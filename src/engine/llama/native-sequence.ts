@@ -1,17 +1,18 @@
 // One slot's sequence over the library's LlamaContextSequence: explicit sampling, exact log-probabilities.
 // Must never be disposed of by itself, and never lets the library shift the context: callers stay inside its length.
 import type { LlamaContextSequence, SequenceEvaluateOptions, Token } from 'node-llama-cpp';
-import type { ScoredToken, Sequence, TokenSource } from './loaded-model.ts';
+import type { AnswerSettings, ScoredToken, Sequence, TokenScores, TokenSource } from './loaded-model.ts';
 import type { Library } from './native-library.ts';
-import type { Sampling } from './sampling.ts';
-
-/** Tokens of the answer that penalties look back on. A constant: another value would rebuild the sampler every token. */
-const PENALTY_TOKENS = 1024;
-const BIAS_FORBIDDEN = -100;
+import { FORBIDDING_BIAS, PENALTY_TOKENS } from './sampling.ts';
+import { createTokenChoice, type Logits } from './token-choice.ts';
 
 /** The library brands token ids; ours are plain numbers that came from its own tokenizer and sampler. */
 export function asTokens(tokens: readonly number[]): Token[] {
   return tokens as Token[];
+}
+
+function asToken(token: number): Token {
+  return token as Token;
 }
 
 export function createNativeSequence(library: Library, sequence: LlamaContextSequence): Sequence {
@@ -26,14 +27,19 @@ export function createNativeSequence(library: Library, sequence: LlamaContextSeq
     },
     clear: () => sequence.clearHistory(),
     read: (tokens) => sequence.evaluateWithoutGeneratingNewTokens(asTokens(tokens)),
-    answer: (tail, sampling, earlier) =>
-      tokenSource(sequence.evaluate(asTokens(tail), evaluateOptions({ library, sequence, sampling, earlier }))),
+    answer(tail, settings) {
+      if (settings.alternatives !== undefined) {
+        return scoredSource(sequence, tail, { ...settings, alternatives: settings.alternatives });
+      }
+      return tokenSource(sequence.evaluate(asTokens(tail), evaluateOptions(library, sequence, settings)));
+    },
     score: (tokens) => score(sequence, tokens),
   };
 }
 
 function tokenSource(generator: ReturnType<LlamaContextSequence['evaluate']>): TokenSource {
   return {
+    scores: undefined,
     async next() {
       const step = await generator.next();
       if (step.done === true) throw new Error('The native library ended an answer that was not over.');
@@ -45,14 +51,48 @@ function tokenSource(generator: ReturnType<LlamaContextSequence['evaluate']>): T
   };
 }
 
-interface AnswerSettings {
-  readonly library: Library;
-  readonly sequence: LlamaContextSequence;
-  readonly sampling: Sampling;
-  readonly earlier: () => readonly number[];
+/**
+ * Off the fast path: the library is asked for the likeliest tokens and their logits instead of a sampled one, and the choice is
+ * made here. About seven times as slow a step with a large vocabulary (engine-llama.md §6).
+ */
+function scoredSource(
+  sequence: LlamaContextSequence,
+  tail: readonly number[],
+  { sampling, earlier, alternatives }: AnswerSettings & { readonly alternatives: number },
+): TokenSource {
+  const choice = createTokenChoice(sampling);
+  let pending = tail;
+  let scores: TokenScores | undefined;
+  return {
+    get scores() {
+      return scores;
+    },
+    async next() {
+      const { top, tokens } = choice.wants(earlier());
+      const ranking = await rankNext(sequence, pending, { top: Math.max(top, alternatives), tokens });
+      const token = choice.choose(ranking.logits, earlier());
+      scores = scoresOf(token, ranking, alternatives);
+      pending = [token];
+      return token;
+    },
+    async close() {},
+  };
 }
 
-function evaluateOptions({ library, sequence, sampling, earlier }: AnswerSettings): SequenceEvaluateOptions {
+function scoresOf(token: number, { logits, logprobOf }: Ranking, alternatives: number): TokenScores {
+  const likeliest = [...logits.keys()].slice(0, alternatives);
+  return {
+    token,
+    logprob: logprobOf(token),
+    alternatives: likeliest.map((each) => ({ token: each, logprob: logprobOf(each) })),
+  };
+}
+
+function evaluateOptions(
+  library: Library,
+  sequence: LlamaContextSequence,
+  { sampling, earlier }: AnswerSettings,
+): SequenceEvaluateOptions {
   const { temperature, topP, topK, minP, seed, presencePenalty, frequencyPenalty } = sampling;
   const options: SequenceEvaluateOptions = { temperature, topP, topK, minP, seed, yieldEogToken: true };
   if (presencePenalty !== 0 || frequencyPenalty !== 0) {
@@ -67,26 +107,42 @@ function evaluateOptions({ library, sequence, sampling, earlier }: AnswerSetting
   if (sampling.biases.size > 0) {
     const bias = library.TokenBias.for(sequence.model);
     for (const [token, logit] of sampling.biases) {
-      bias.set(asTokens([token]), logit <= BIAS_FORBIDDEN ? 'never' : { logit });
+      bias.set(asTokens([token]), logit <= FORBIDDING_BIAS ? 'never' : { logit });
     }
     options.tokenBias = bias;
   }
   return options;
 }
 
-/** log p = logit - max logit - ln(sum of exp(logit - max logit)). */
 async function score(sequence: LlamaContextSequence, tokens: readonly number[]): Promise<ScoredToken> {
-  const [last, ...others] = asTokens([...tokens]).reverse();
+  const { likeliest, logprobOf } = await rankNext(sequence, tokens, { top: 1, tokens: [] });
+  return { token: likeliest, logprob: logprobOf(likeliest) };
+}
+
+interface Ranking {
+  readonly likeliest: number;
+  readonly logits: Logits;
+  /** Of one of the tokens in `logits`. */
+  readonly logprobOf: (token: number) => number;
+}
+
+/** Computes the tokens and ranks the next one: the `top` likeliest first, then `tokens`. */
+async function rankNext(
+  sequence: LlamaContextSequence,
+  tokens: readonly number[],
+  { top, tokens: others }: { readonly top: number; readonly tokens: readonly number[] },
+): Promise<Ranking> {
+  const [last, ...before] = asTokens([...tokens]).reverse();
   if (last === undefined) throw new Error('There is no token to score after.');
   const outputs = await sequence.controlledEvaluate([
-    ...others.reverse(),
+    ...before.reverse(),
     [
       last,
       {
         generateNext: {
           token: true,
           totalLogitWeight: true,
-          logits: { filter: { tokens: [], includeMax: true, includeSelected: true } },
+          logits: { filter: { tokens: asTokens(others), includeTop: top } },
           options: { temperature: 0 },
         },
       },
@@ -97,6 +153,9 @@ async function score(sequence: LlamaContextSequence, tokens: readonly number[]):
   if (token === undefined || token === null || totalLogitWeight === undefined || logits === undefined) {
     throw new Error('The native library gave no log-probability.');
   }
-  const logit = logits.get(token) ?? Number.NaN;
-  return { token, logprob: logit - Math.max(...logits.values()) - Math.log(totalLogitWeight) };
+  // log p = logit - max logit - ln(sum of exp(logit - max logit)); at temperature 0 the chosen one has the max logit.
+  const highest = logits.get(token) ?? Number.NaN;
+  const weight = Math.log(totalLogitWeight);
+  const logprobOf = (each: number) => (logits.get(asToken(each)) ?? Number.NaN) - highest - weight;
+  return { likeliest: token, logits, logprobOf };
 }

@@ -42,6 +42,8 @@ export const healthAnswerSchema = z.object({
   /** Slots that work. */
   busy: z.int().min(0),
   queued: z.int().min(0),
+  /** Accelerator memory that the process holds, where it knows. */
+  acceleratorBytes: z.int().min(0).optional(),
 });
 export type HealthAnswer = z.infer<typeof healthAnswerSchema>;
 
@@ -65,7 +67,7 @@ export type ProbeAnswer = z.infer<typeof probeAnswerSchema>;
 
 /** GET /identity. `model` is null until the file was loaded once. */
 export const identityAnswerSchema = z.object({
-  engine: z.literal('llama'),
+  engine: z.enum(['llama', 'sim']),
   /** Hash of the library's version and of how its binary was built: the same on every machine with the same install. */
   build: z.string().regex(/^[0-9a-f]{32}$/),
   model: z

@@ -4,9 +4,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Rng } from '../../lib/rng.ts';
-import { createKeyCheck } from './bearer-key.ts';
 import { answerChat } from './chat-completion.ts';
 import { prefillChunkOf, type ServerConfig } from './config.ts';
+import { createDispatch, type RouteTable, sendJson } from './dispatch.ts';
+import { answerEmbeddings } from './embeddings.ts';
+import type { GenerationContext } from './generation.ts';
 import { readJsonBody } from './json-body.ts';
 import { asObject, readInteger, wrongField } from './json-fields.ts';
 import type { ServerMetrics } from './metrics.ts';
@@ -15,9 +17,10 @@ import type { ModelHost } from './model-host.ts';
 import { runProbe } from './probe.ts';
 import { readProcessMemory } from './process-memory.ts';
 import type { HealthAnswer, IdentityAnswer, ReadyAnswer } from './protocol.ts';
-import { Busy, Refusal, refusalOf, sendRefusal } from './refusal.ts';
+import { Refusal } from './refusal.ts';
+import { answerCompletion } from './text-completion.ts';
 
-const CHAT_BODY_BYTES_MAX = 32 * 1024 * 1024;
+const INFERENCE_BODY_BYTES_MAX = 32 * 1024 * 1024;
 const ORDER_BODY_BYTES_MAX = 64 * 1024;
 const PROBE_TOKENS = 8;
 const PROBE_TOKENS_MAX = 16;
@@ -36,9 +39,7 @@ export interface ServerContext {
   readonly draining: () => boolean;
 }
 
-type Route = (request: IncomingMessage, response: ServerResponse, context: ServerContext) => Promise<void>;
-
-const routes: Readonly<Record<string, { readonly method: 'GET' | 'POST'; readonly run: Route }>> = {
+const routes: RouteTable<ServerContext> = {
   '/health': { method: 'GET', run: health },
   '/ready': { method: 'GET', run: ready },
   '/metrics': { method: 'GET', run: metricsText },
@@ -46,52 +47,14 @@ const routes: Readonly<Record<string, { readonly method: 'GET' | 'POST'; readonl
   '/sleep': { method: 'POST', run: sleep },
   '/wake_up': { method: 'POST', run: wakeUp },
   '/probe': { method: 'POST', run: probe },
-  '/v1/chat/completions': { method: 'POST', run: chat },
+  '/v1/chat/completions': { method: 'POST', run: infer(answerChat) },
+  '/v1/completions': { method: 'POST', run: infer(answerCompletion) },
+  '/v1/embeddings': { method: 'POST', run: embed },
 };
 
 /** The listener of the process's HTTP server. Never throws and never rejects. */
 export function createListener(context: ServerContext): (request: IncomingMessage, response: ServerResponse) => void {
-  const hasKey = createKeyCheck(context.config.key);
-  return (request, response) => {
-    // A caller that hangs up shows in `close`; the error event alone would end the process.
-    response.on('error', () => {});
-    void dispatch(request, response, { context, hasKey }).catch((error: unknown) => {
-      answerFailure(response, error, context.log);
-    });
-  };
-}
-
-async function dispatch(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { context, hasKey }: { context: ServerContext; hasKey: (authorization: string | undefined) => boolean },
-): Promise<void> {
-  if (!hasKey(request.headers.authorization)) {
-    throw new Refusal('invalid_api_key', 'This model server needs its key as a bearer token.');
-  }
-  const path = request.url?.split('?', 1)[0] ?? '';
-  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  if (route === undefined) throw new Refusal('route_not_found', 'This model server has no such path.');
-  if (request.method !== route.method) {
-    throw new Refusal('method_not_allowed', `This path takes ${route.method} alone.`);
-  }
-  await route.run(request, response, context);
-}
-
-function answerFailure(response: ServerResponse, error: unknown, log: Log): void {
-  if (error instanceof Busy) {
-    const body = { error: { message: error.message, type: 'server_error', param: null, code: 'busy' } };
-    sendJson(response, 409, body);
-    return;
-  }
-  const refusal = refusalOf(error);
-  if (refusal.code === 'internal_error') {
-    log.error({ said: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'A call failed.');
-  }
-  if (refusal.code === 'client_gone') response.destroy();
-  // What still comes of a body that is too large is thrown away: the connection ends with the answer.
-  if (refusal.code === 'body_too_large' && !response.headersSent) response.setHeader('connection', 'close');
-  sendRefusal(response, refusal);
+  return createDispatch(routes, context, { key: context.config.key, log: context.log });
 }
 
 async function health(_request: IncomingMessage, response: ServerResponse, context: ServerContext): Promise<void> {
@@ -102,7 +65,7 @@ async function health(_request: IncomingMessage, response: ServerResponse, conte
     draining: draining(),
     batches: metrics.batches.value,
     stepMs: scheduler?.stepMs ?? 0,
-    busy: scheduler?.busy ?? 0,
+    busy: (scheduler?.busy ?? 0) + (host.loaded?.lane.open ?? 0),
     queued: scheduler?.queued ?? 0,
   };
   sendJson(response, 200, answer);
@@ -175,26 +138,34 @@ async function probe(request: IncomingMessage, response: ServerResponse, context
   sendJson(response, 200, answer);
 }
 
-async function chat(request: IncomingMessage, response: ServerResponse, context: ServerContext): Promise<void> {
-  if (context.draining()) throw drainingRefusal();
-  context.host.serving();
-  const json = await readJsonBody(request, CHAT_BODY_BYTES_MAX);
+type Answer = (json: unknown, response: ServerResponse, context: GenerationContext) => Promise<void>;
+
+function infer(answer: Answer): RouteTable<ServerContext>[string]['run'] {
+  return async (request, response, context) => {
+    const json = await readInference(request, context);
+    const { config, clock, rng } = context;
+    const fingerprint = `fp_${(await context.build()).slice(0, 12)}`;
+    if (response.destroyed) return;
+    const { model, scheduler } = context.host.serving();
+    await answer(json, response, { config, clock, rng, model, scheduler, fingerprint });
+  };
+}
+
+async function embed(request: IncomingMessage, response: ServerResponse, context: ServerContext): Promise<void> {
+  const json = await readInference(request, context);
+  const { host, config } = context;
+  await answerEmbeddings(json, response, { serving: host.serving(), servedName: config.servedName });
+}
+
+async function readInference(request: IncomingMessage, { host, draining }: ServerContext): Promise<unknown> {
+  if (draining()) throw drainingRefusal();
+  host.serving();
+  const json = await readJsonBody(request, INFERENCE_BODY_BYTES_MAX);
   // The model may have gone to sleep, and the server may have begun to drain, while the body came.
-  if (context.draining()) throw drainingRefusal();
-  const { model, scheduler } = context.host.serving();
-  const { config, clock, rng } = context;
-  const fingerprint = `fp_${(await context.build()).slice(0, 12)}`;
-  if (response.destroyed) return;
-  await answerChat(json, response, { config, clock, rng, model, scheduler, fingerprint });
+  if (draining()) throw drainingRefusal();
+  return json;
 }
 
 export function drainingRefusal(): Refusal {
   return new Refusal('draining', 'This model server is shutting down.');
-}
-
-function sendJson(response: ServerResponse, status: number, body: object): void {
-  if (response.headersSent || response.destroyed) return;
-  const text = JSON.stringify(body);
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
-  response.end(text);
 }

@@ -1,7 +1,7 @@
 // How the next token is chosen for one request: the request's own figures, then the revision's, then the defaults here.
 // Pure but for the seed, which comes from the given Rng; must never leave a figure to the library's own defaults.
 import type { Rng } from '../../lib/rng.ts';
-import type { RequestedSampling } from './chat-request.ts';
+import type { RequestedSampling } from './answer-fields.ts';
 import type { SamplingDefaults } from './config.ts';
 
 /** OpenAI's defaults. */
@@ -11,6 +11,10 @@ const TOP_P = 1;
 const TOP_K = 40;
 const TOP_K_MAX = 1000;
 const SEED_SPAN = 2 ** 31;
+/** A bias down to here forbids its token. */
+export const FORBIDDING_BIAS = -100;
+/** Tokens of the answer that penalties look back on. A constant: another value would rebuild the native sampler every token. */
+export const PENALTY_TOKENS = 1024;
 
 export interface Sampling {
   /** 0 takes the likeliest token. */
@@ -48,6 +52,11 @@ function boundedTopK(topK: number | undefined): number {
 /** The same seed always folds to the same 31 bits, negative ones too. */
 function foldSeed(seed: number): number {
   return ((seed % SEED_SPAN) + SEED_SPAN) % SEED_SPAN;
+}
+
+/** One answer of several to the same prompt: its own seed, so that they differ; the first is as if it were alone. */
+export function samplingOfChoice(sampling: Sampling, choice: number): Sampling {
+  return choice === 0 ? sampling : { ...sampling, seed: foldSeed(sampling.seed + choice) };
 }
 
 /** Always the likeliest token: for the probe and the warm-up. */

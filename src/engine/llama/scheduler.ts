@@ -4,17 +4,19 @@
 // Must never lose a slot: every way a request can end goes through #end.
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
-import type { LoadedModel, Sequence, TokenSource } from './loaded-model.ts';
+import { createIdleness, type Idleness } from './idleness.ts';
+import type { LoadedModel, Sequence, TokenScores, TokenSource } from './loaded-model.ts';
 import type { ServerMetrics } from './metrics.ts';
 import { Busy, Refusal, refusalOf } from './refusal.ts';
 import type { Sampling } from './sampling.ts';
 import { pickSlot } from './slot-choice.ts';
 import { planStep, type StepBounds, type StepWork } from './step-plan.ts';
+import { countRunning, pickNext } from './turn-order.ts';
 
 /** Where the tokens of one answer go. */
 export interface TokenSink {
-  /** Takes one token; `stop` ends the answer. */
-  take(token: number): 'more' | 'stop';
+  /** Takes one token, with its scores when the job asked for them; `stop` ends the answer. */
+  take(token: number, scores?: TokenScores): 'more' | 'stop';
   /** False while the reader is behind: the slot sits out until `resume` of the scheduler is called. */
   ready(): boolean;
 }
@@ -25,6 +27,8 @@ export interface Job {
   /** At least 1, and prompt and answer fit into the context together. */
   readonly tokensMax: number;
   readonly sampling: Sampling;
+  /** Tell scores with this many alternatives; left out, none are computed. */
+  readonly alternatives?: number | undefined;
   readonly sink: TokenSink;
   /** Ends the request at the next step; the slot is free then. */
   readonly signal: AbortSignal;
@@ -39,6 +43,8 @@ export interface JobEnd {
 
 interface Waiting {
   readonly job: Job;
+  /** Stands for the request that the job belongs to: the same object for all of its jobs. */
+  readonly request: object;
   readonly acceptedMs: number;
   readonly resolve: (end: JobEnd) => void;
   readonly reject: (error: Error) => void;
@@ -85,11 +91,12 @@ export class Scheduler {
   /** Something happened that the loop may not have seen: it looks once more before it sleeps. */
   #hasNews = false;
   #stepBeganMs: number | undefined;
-  #idleWaiters: (() => void)[] = [];
+  readonly #idleness: Idleness;
   readonly #loop: Promise<void>;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
+    this.#idleness = createIdleness(options.clock, () => this.busy + this.#queue.size === 0);
     this.#slots = options.model.sequences.map((sequence, index) => ({
       index,
       sequence,
@@ -123,18 +130,46 @@ export class Scheduler {
   }
 
   /** Resolves at the end of the answer. Rejects with a Refusal: queue_full, client_gone when aborted, or why it was closed. */
-  run(job: Job): Promise<JobEnd> {
-    if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    if (job.signal.aborted) return Promise.reject(clientGone());
-    if (this.busy + this.#queue.size >= this.#slots.length + this.#options.queueMax) {
+  async run(job: Job): Promise<JobEnd> {
+    const [end] = await this.runAll([job], () => {});
+    if (end === undefined) throw new Error('A request ended without its answer.');
+    return end;
+  }
+
+  /**
+   * All answers of one request, which counts once against the queue's bound. Each takes a slot of its own, in turn with other
+   * requests. `onEnd` is called as each ends; rejects as soon as one fails, and the caller aborts the others.
+   */
+  async runAll(jobs: readonly Job[], onEnd: (index: number, end: JobEnd) => void): Promise<readonly JobEnd[]> {
+    if (this.#closed !== undefined) throw this.#closed;
+    if (jobs.some((job) => job.signal.aborted)) throw clientGone();
+    if (countRunning(this.#queue, this.#running()).size >= this.#slots.length + this.#options.queueMax) {
       this.#options.metrics.rejected.add(1);
-      return Promise.reject(new Refusal('queue_full', 'The queue of this model server is full. Try again soon.'));
+      throw new Refusal('queue_full', 'The queue of this model server is full. Try again soon.');
     }
-    return new Promise((resolve, reject) => {
-      this.#queue.add({ job, acceptedMs: this.#options.clock.nowMs(), resolve, reject });
-      job.signal.addEventListener('abort', () => this.resume(), { once: true });
-      this.resume();
+    const request = {};
+    const ends = jobs.map(async (job, index) => {
+      const end = await this.#enqueue(job, request);
+      onEnd(index, end);
+      return end;
     });
+    this.resume();
+    return await Promise.all(ends);
+  }
+
+  #enqueue(job: Job, request: object): Promise<JobEnd> {
+    return new Promise((resolve, reject) => {
+      this.#queue.add({ job, request, acceptedMs: this.#options.clock.nowMs(), resolve, reject });
+      job.signal.addEventListener('abort', () => this.resume(), { once: true });
+    });
+  }
+
+  #nextWaiting(): Waiting | undefined {
+    return pickNext(this.#queue, this.#running());
+  }
+
+  #running(): readonly Running[] {
+    return this.#slots.flatMap(({ running }) => (running === undefined ? [] : [running]));
   }
 
   /** Looks again: a reader caught up, or a request was aborted. */
@@ -172,19 +207,8 @@ export class Scheduler {
   }
 
   /** True once nothing runs or waits; false when that took longer than `waitMsMax`. */
-  async whenIdle(waitMsMax: number): Promise<boolean> {
-    if (this.busy + this.#queue.size === 0) return true;
-    return await new Promise((resolve) => {
-      const timer = this.#options.clock.after(waitMsMax, () => {
-        this.#idleWaiters = this.#idleWaiters.filter((waiter) => waiter !== onIdle);
-        resolve(false);
-      });
-      const onIdle = () => {
-        timer.cancel();
-        resolve(true);
-      };
-      this.#idleWaiters.push(onIdle);
-    });
+  whenIdle(waitMsMax: number): Promise<boolean> {
+    return this.#idleness.when(waitMsMax);
   }
 
   /** Ends everything with `reason` after the running step. Resolves when the model may be disposed of. */
@@ -225,19 +249,13 @@ export class Scheduler {
   }
 
   #sleep(): Promise<void> {
-    if (this.busy + this.#queue.size === 0) this.#tellIdle();
+    this.#idleness.tell();
     return new Promise((resolve) => {
       this.#wake = () => {
         this.#wake = () => {};
         resolve();
       };
     });
-  }
-
-  #tellIdle(): void {
-    const waiters = this.#idleWaiters;
-    this.#idleWaiters = [];
-    for (const waiter of waiters) waiter();
   }
 
   /** Ends what was aborted, in slots and in the queue, and clears what failed. */
@@ -261,9 +279,10 @@ export class Scheduler {
       await this.#exclusive();
       this.#exclusive = undefined;
     }
-    for (const waiting of this.#queue) {
+    for (let waiting = this.#nextWaiting(); waiting !== undefined; waiting = this.#nextWaiting()) {
+      const { prompt } = waiting.job;
       const free = this.#slots.filter((slot) => slot.running === undefined);
-      const choice = pickSlot(free.map((slot) => this.#freeSlot(slot, waiting.job.prompt)));
+      const choice = pickSlot(free.map((slot) => this.#freeSlot(slot, prompt)));
       const slot = choice === undefined ? undefined : this.#slots[choice.index];
       if (slot === undefined) return;
       this.#queue.delete(waiting);
@@ -313,14 +332,14 @@ export class Scheduler {
     const running = slot?.running;
     if (slot === undefined || running === undefined) return;
     try {
-      const { prompt, sampling } = running.job;
+      const { prompt, sampling, alternatives } = running.job;
       const chunk = prompt.slice(running.readTokens, running.readTokens + work.read);
       if (!work.sample) {
         await slot.sequence.read(chunk);
         running.readTokens += work.read;
         return;
       }
-      running.source ??= slot.sequence.answer(chunk, sampling, () => running.answered);
+      running.source ??= slot.sequence.answer(chunk, { sampling, alternatives, earlier: () => running.answered });
       const token = await running.source.next();
       await this.#takeToken(slot, running, token);
     } catch (error) {
@@ -333,7 +352,7 @@ export class Scheduler {
     running.answered.push(token);
     if (running.job.signal.aborted) return;
     const { model } = this.#options;
-    if (model.isEnd(token) || running.job.sink.take(token) === 'stop') {
+    if (model.isEnd(token) || running.job.sink.take(token, running.source?.scores) === 'stop') {
       await this.#end(slot, 'stop');
     } else if (running.answered.length >= running.job.tokensMax) {
       await this.#end(slot, 'length');
@@ -400,7 +419,7 @@ export class Scheduler {
   async #endAll(reason: Refusal): Promise<void> {
     this.refuseQueued(reason);
     for (const slot of this.#slots) await this.#end(slot, reason);
-    this.#tellIdle();
+    this.#idleness.tell();
   }
 }
 

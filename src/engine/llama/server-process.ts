@@ -1,38 +1,25 @@
 // The model server process: one model, one HTTP server on loopback, one parent. Started as
 // `node src/engine/llama/server-process.ts` with one JSON line (config.ts) on standard input, which then stays open.
-// Owns the process: its standard output (protocol.ts), its signals and its exit. Must never outlive its parent.
+// Composes the server; the process itself (streams, signals, exit) is src/engine/server-frame.ts.
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { systemRng } from '../../lib/rng.ts';
 import { createLog } from '../../telemetry/log.ts';
-import { CONFIG_LINE_BYTES_MAX, parseServerConfig, prefillChunkOf, queueMaxOf, type ServerConfig } from './config.ts';
+import {
+  closeServer,
+  exitOnTerm,
+  listenOnLoopback,
+  runServerProcess,
+  type Say,
+  SERVER_HEADER_BYTES_MAX,
+} from '../server-frame.ts';
+import { parseServerConfig, prefillChunkOf, queueMaxOf, type ServerConfig } from './config.ts';
 import { createServerMetrics } from './metrics.ts';
 import { ModelHost } from './model-host.ts';
 import { openNativeLibrary } from './native-library.ts';
 import { nativeLoader } from './native-model.ts';
 import type { ServerLine } from './protocol.ts';
 import { createListener, drainingRefusal } from './routes.ts';
-import { readParentPipe } from './stdin-lines.ts';
-
-const EXIT_BAD_CONFIGURATION = 2;
-/** After the last answer: time for its bytes to leave. */
-const FLUSH_MS_MAX = 1_000;
-const HEADER_BYTES_MAX = 16 * 1024;
-const SOCKETS_MAX = 2_000;
-/** Longer than the agent keeps an idle connection, so that the agent closes first and no request meets a closing one. */
-const KEEP_ALIVE_MS = 120_000;
-
-type Say = (line: ServerLine) => void;
-
-/** Takes standard output for our own lines: whatever else writes there would be read by the parent as ours. */
-function claimStandardOutput(): Say {
-  const write = process.stdout.write.bind(process.stdout);
-  process.stdout.write = process.stderr.write.bind(process.stderr);
-  // A parent that is gone shows at standard input; its broken pipe here must not end the process first.
-  process.stdout.on('error', () => {});
-  return (line) => void write(`${JSON.stringify(line)}\n`);
-}
 
 function stateLine(host: ModelHost): ServerLine {
   return {
@@ -44,17 +31,8 @@ function stateLine(host: ModelHost): ServerLine {
   };
 }
 
-function listen(server: Server): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address() as AddressInfo; // A TCP server that listens has an AddressInfo.
-      resolve(address.port);
-    });
-  });
-}
-
-async function serve(config: ServerConfig, say: Say, clock: Clock): Promise<void> {
+async function serve(config: ServerConfig, say: Say): Promise<void> {
+  const clock = systemClock;
   const log = createLog(`llama ${config.instance}`, 'info');
   const metrics = createServerMetrics();
   let opened: ReturnType<typeof openNativeLibrary> | undefined;
@@ -75,19 +53,12 @@ async function serve(config: ServerConfig, say: Say, clock: Clock): Promise<void
   });
   let draining = false;
   const context = { config, clock, rng: systemRng, log, host, metrics, build, draining: () => draining };
-  const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, createListener(context));
-  server.maxConnections = SOCKETS_MAX;
-  server.keepAliveTimeout = KEEP_ALIVE_MS;
-  say({ type: 'listening', port: await listen(server) });
-  // Not `once`: a dependency of the native library ends the process when it sees no other listener than its own.
-  process.on('SIGTERM', () => {
-    // A repeated order changes nothing: who cannot wait sends SIGKILL.
-    if (draining) return;
+  const server = createServer({ maxHeaderSize: SERVER_HEADER_BYTES_MAX }, createListener(context));
+  say({ type: 'listening', port: await listenOnLoopback(server) });
+  exitOnTerm(() => {
     draining = true;
-    void drain(host, { clock, drainMs: config.drainMs, server }).finally(() => process.exit(0));
+    return drain(host, { clock, drainMs: config.drainMs, server });
   });
-  // A terminal sends this to the whole group; the parent decides what happens, and its end is seen at standard input.
-  process.on('SIGINT', () => {});
   await host.start();
 }
 
@@ -101,26 +72,9 @@ interface DrainOptions {
 async function drain(host: ModelHost, { clock, drainMs, server }: DrainOptions): Promise<void> {
   const scheduler = host.loaded?.scheduler;
   scheduler?.refuseQueued(drainingRefusal());
-  await scheduler?.whenIdle(drainMs);
+  await host.whenIdle(drainMs);
   await host.shutdown(drainingRefusal());
-  await new Promise<void>((resolve) => {
-    clock.after(FLUSH_MS_MAX, resolve);
-    server.close(() => resolve());
-    server.closeIdleConnections();
-  });
+  await closeServer(server, clock);
 }
 
-async function main(): Promise<void> {
-  const say = claimStandardOutput();
-  const parent = readParentPipe(process.stdin, CONFIG_LINE_BYTES_MAX);
-  void parent.ended.then(() => process.exit(0));
-  const line = await parent.firstLine;
-  const config = parseServerConfig(line);
-  if (!config.ok) throw new Error(config.error);
-  await serve(config.value, say, systemClock);
-}
-
-await main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(EXIT_BAD_CONFIGURATION);
-});
+await runServerProcess(parseServerConfig, serve);

@@ -3,21 +3,20 @@ import type { PolicyModel } from '../../api/link.ts';
 import type { Call } from '../call.ts';
 import type { RouterContext } from '../context.ts';
 import { choose, notFound } from '../stage/choose.ts';
-import { sendJson } from './answers.ts';
 
 export const MODELS_PATH = '/v1/models';
 
 export async function serveModels(call: Call, context: RouterContext): Promise<void> {
   const data = context.table.current().models.map(renderModel);
-  sendJson(call, JSON.stringify({ object: 'list', data }), sendingOf(context));
+  call.sink.answer(JSON.stringify({ object: 'list', data }));
 }
 
 /** An id may contain slashes, written as they are or as %2F. */
 export async function serveModel(call: Call, context: RouterContext): Promise<void> {
-  const [path = ''] = (call.request.url ?? '').split('?', 1);
+  const [path = ''] = call.head.url.split('?', 1);
   const id = decode(path.slice(MODELS_PATH.length + 1));
   const model = await choose(call, id, { ...context, tableWaitMsMax: 0 });
-  sendJson(call, JSON.stringify(renderModel(model)), sendingOf(context));
+  call.sink.answer(JSON.stringify(renderModel(model)));
 }
 
 function decode(text: string): string {
@@ -36,8 +35,4 @@ function renderModel({ servedName, createdSeconds, contextLength }: PolicyModel)
     owned_by: 'stoker',
     context_length: contextLength,
   };
-}
-
-function sendingOf({ clock, bounds }: RouterContext) {
-  return { clock, lingerMsMax: bounds.lingerMsMax };
 }

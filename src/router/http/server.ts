@@ -3,23 +3,28 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { type OutcomeCode, outcomes, renderErrorBody } from '../../api/outcomes.ts';
-import { serveChat } from '../chat.ts';
+import { inferenceRoutes, type RouteName } from '../../core/route/inference-routes.ts';
+import type { Call } from '../call.ts';
 import type { RouterContext } from '../context.ts';
 import { Ending } from '../ending.ts';
+import { serveInference } from '../inference.ts';
+import { limit } from '../stage/limit.ts';
+import { type ChatSockets, createChatSockets } from '../ws/chat-sockets.ts';
 import { MODELS_PATH, serveModel, serveModels } from './models.ts';
-import { type Serve, serveCall } from './serve-call.ts';
+import { writeRefusal } from './raw-refusal.ts';
+import { type Serve, serveExchange } from './serve-exchange.ts';
 
 export interface OpenAiServer {
   /** Resolves with the port. Rejects with Node's EADDRINUSE error, which carries the port, when it is taken. */
   listen(host: string, port: number): Promise<number>;
   /** The same stages for a request that came in elsewhere. */
   handle(request: IncomingMessage, response: ServerResponse): void;
+  /** The WebSockets on the same port. */
+  readonly sockets: ChatSockets;
   /** Accepts nothing more and ends every connection. */
   close(): Promise<void>;
 }
 
-const CHAT_PATH = '/v1/chat/completions';
 /** How often Node looks for heads that do not come. */
 const CHECK_EVERY_MS = 1000;
 
@@ -28,13 +33,15 @@ export function createOpenAiServer(context: RouterContext): OpenAiServer {
     (name: string, serve: Serve): Handler =>
     (request, reply) => {
       reply.hijack();
-      void serveCall({ request: request.raw, response: reply.raw }, name, serve, context);
+      void serveExchange({ request: request.raw, response: reply.raw }, name, serve, context);
     };
   const app = createApp(context, route('none', refuseRoute));
-  app.post(CHAT_PATH, route('chat', serveChat));
+  for (const name of httpRoutes) app.post(inferenceRoutes[name].path, route(name, serveBody(name)));
   app.get(MODELS_PATH, route('models', serveModels));
   app.get(`${MODELS_PATH}/*`, route('model', serveModel));
   const { server } = app;
+  const sockets = createChatSockets(context);
+  server.on('upgrade', (request, socket, head) => sockets.onUpgrade(request, socket, head));
   server.maxConnections = context.bounds.socketsMax;
   server.on('drop', () => context.metrics.count('refusedSockets', {}));
   return {
@@ -44,12 +51,23 @@ export function createOpenAiServer(context: RouterContext): OpenAiServer {
       return typeof address === 'object' && address !== null ? address.port : port;
     },
     handle: (request, response) => app.routing(request, response),
+    sockets,
     async close() {
       const closed = app.close();
+      await sockets.close();
       server.closeAllConnections();
       await closed;
     },
   };
+}
+
+/** Those whose body is that of a POST. */
+const httpRoutes = ['chat', 'completions', 'embeddings'] as const satisfies readonly RouteName[];
+const postPaths: ReadonlySet<string> = new Set(httpRoutes.map((name) => inferenceRoutes[name].path));
+
+function serveBody(route: RouteName): Serve {
+  return async (call, context, request) =>
+    serveInference(call, context, { route, bytes: await limit(call, request, context) });
 }
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => void;
@@ -61,6 +79,8 @@ function createApp({ bounds, metrics }: RouterContext, refuse: Handler): Fastify
       maxHeaderSize: bounds.headerBytesMax,
       headersTimeout: bounds.headMsMax,
       connectionsCheckingInterval: CHECK_EVERY_MS,
+      // Other upgrades (to HTTP/2, say) are offers, and the request is served as it is.
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
     },
     // The body has its own bound, kept by the stage that reads it.
     requestTimeout: 0,
@@ -82,10 +102,10 @@ function createApp({ bounds, metrics }: RouterContext, refuse: Handler): Fastify
 }
 
 /** What is not served: another method of a path that is, or nothing at all. */
-async function refuseRoute({ request }: { request: IncomingMessage }): Promise<void> {
-  const [path = ''] = (request.url ?? '').split('?', 1);
-  const allowed = path === CHAT_PATH ? 'POST' : isModelPath(path) ? 'GET, HEAD' : undefined;
-  if (allowed === undefined || allowed.includes(request.method ?? '')) {
+async function refuseRoute({ head }: Call): Promise<void> {
+  const [path = ''] = head.url.split('?', 1);
+  const allowed = postPaths.has(path) ? 'POST' : isModelPath(path) ? 'GET, HEAD' : undefined;
+  if (allowed === undefined || allowed.includes(head.method)) {
     throw new Ending('route_not_found', `There is nothing at ${path.slice(0, 200)}.`);
   }
   throw new Ending('method_not_allowed', `${path.slice(0, 200)} takes ${allowed}.`, { headers: { allow: allowed } });
@@ -95,7 +115,7 @@ function isModelPath(path: string): boolean {
   return path === MODELS_PATH || path.startsWith(`${MODELS_PATH}/`);
 }
 
-/** Bytes that are no request: there is no answer object, so the answer is written by hand. */
+/** Bytes that are no request. */
 function refuseSocket(
   error: Error & { code?: string },
   socket: Socket,
@@ -105,28 +125,18 @@ function refuseSocket(
     socket.destroy();
     return;
   }
-  const { code, message } = describeClientError(error.code);
-  count({ model: '', outcome: code });
-  const body = JSON.stringify(renderErrorBody(code, message));
-  socket.end(
-    [
-      `HTTP/1.1 ${outcomes[code].status} ${code}`,
-      'content-type: application/json; charset=utf-8',
-      `content-length: ${Buffer.byteLength(body)}`,
-      'connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-  );
+  const ending = describeClientError(error.code);
+  count({ model: '', outcome: ending.code });
+  writeRefusal(socket, ending);
 }
 
-function describeClientError(code: string | undefined): { code: OutcomeCode; message: string } {
+function describeClientError(code: string | undefined): Ending {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
-      return { code: 'headers_too_large', message: 'The head of the request is too large.' };
+      return new Ending('headers_too_large', 'The head of the request is too large.');
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return { code: 'request_timeout', message: 'The head of the request did not come in time.' };
+      return new Ending('request_timeout', 'The head of the request did not come in time.');
     default:
-      return { code: 'invalid_request', message: 'This is not an HTTP request.' };
+      return new Ending('invalid_request', 'This is not an HTTP request.');
   }
 }

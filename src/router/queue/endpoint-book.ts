@@ -1,10 +1,9 @@
 // What this router knows of each endpoint in the table: requests it has there, and whether it is to be left alone for a
 // while. Refusals and failures block an endpoint; a newer table, newer keys or time lift the block.
 import type { Refusal } from '../../api/data-path.ts';
-import type { Endpoint } from '../../api/link.ts';
 import type { EndpointState } from '../../core/route/endpoint-pick.ts';
 import { doublingMs, pickBackoffMs } from '../../core/route/retry.ts';
-import type { RoutingTable } from '../../core/route/table.ts';
+import type { RoutedEndpoint, RoutingTable } from '../../core/route/table.ts';
 import type { Rng } from '../../lib/rng.ts';
 import type { TableChange } from '../link/table-keeper.ts';
 
@@ -17,7 +16,7 @@ const FAILED = { baseMs: 100, delayMsMax: 2000 };
 /** A key that was refused will not be accepted later; the agent's own change of keys is waited for. */
 const STALE_KEY_MS = 5000;
 
-type Reason = 'Full' | 'Behind' | 'Key' | 'Failed';
+type Reason = 'Full' | 'Behind' | 'Key' | 'Limited' | 'Failed';
 
 interface Block {
   readonly reason: Reason;
@@ -38,11 +37,13 @@ interface Row {
 export interface EndpointBook {
   /** A new table: rows that are gone are forgotten once nothing is in flight there. */
   update(table: RoutingTable, change: TableChange): void;
-  states(endpoints: readonly Endpoint[]): EndpointState[];
+  states(endpoints: readonly RoutedEndpoint[]): EndpointState[];
   take(instance: string): void;
   release(instance: string): void;
   /** `isNews`: the table has not changed since the request was sent there. */
   refused(instance: string, refusal: Refusal, facts: { readonly nowMs: number; readonly isNews: boolean }): void;
+  /** An upstream takes no more requests before this moment. */
+  limited(instance: string, untilMs: number): void;
   /** There is no key for its slot yet. */
   keyMissing(instance: string, nowMs: number): void;
   failed(instance: string, nowMs: number): void;
@@ -83,6 +84,9 @@ export function createEndpointBook(rng: Rng): EndpointBook {
     refused(instance, refusal, { nowMs, isNews }) {
       if (refusal === 'StaleKey' && isNews) keyMissing(instance, nowMs);
       else refuse(rowOf(instance), refusal !== 'Full' && isNews ? 'Behind' : 'Full', nowMs);
+    },
+    limited(instance, untilMs) {
+      rowOf(instance).block = { reason: 'Limited', untilMs };
     },
     keyMissing,
     failed(instance, nowMs) {

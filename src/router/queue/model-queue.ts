@@ -1,18 +1,18 @@
 // Everything of one model that waits or runs in this router: the queue, who is let go next and where to, arrivals and the
 // claim that refused callers left. A request goes out only when an endpoint has a free share. Never talks to anybody.
-import type { Endpoint, ModelDemand } from '../../api/link.ts';
+import type { ModelDemand } from '../../api/link.ts';
 import { createArrivalHistory } from '../../core/route/arrivals.ts';
 import { pickEndpoint } from '../../core/route/endpoint-pick.ts';
 import { createQueueOrder, type QueueItem } from '../../core/route/queue-order.ts';
-import type { RoutingTable } from '../../core/route/table.ts';
+import type { RoutedEndpoint, RoutingTable } from '../../core/route/table.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { RouterBounds } from '../bounds.ts';
 import type { EndpointBook } from './endpoint-book.ts';
 
 /** The right to send one request to one endpoint. */
 export interface Grant {
-  readonly endpoint: Endpoint;
-  /** The slot's key. */
+  readonly endpoint: RoutedEndpoint;
+  /** The slot's key, or the upstream's; empty when that needs none. */
   readonly key: string;
   /** The table that it was given by. */
   readonly table: RoutingTable;
@@ -221,7 +221,7 @@ class Queue implements ModelQueue {
     });
   }
 
-  #letGo(endpoint: Endpoint, key: string): void {
+  #letGo(endpoint: RoutedEndpoint, key: string): void {
     const waiter = this.#order.take();
     const { book } = this.#options;
     book.take(endpoint.instance);
@@ -247,7 +247,7 @@ class Queue implements ModelQueue {
     return this.#pick(waiter) !== undefined;
   }
 
-  #pick(waiter: Waiter): Endpoint | undefined {
+  #pick(waiter: Waiter): RoutedEndpoint | undefined {
     const table = this.#options.table();
     return pickEndpoint(this.#options.book.states(table.endpointsOf.get(this.model) ?? []), {
       nowMs: this.#options.clock.nowMs(),

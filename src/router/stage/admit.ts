@@ -27,7 +27,7 @@ export function readWarmth(model: string, queue: ModelQueue, table: TableKeeper)
   const current = table.current();
   const figures = {
     warmth: current.warmth.get(model),
-    warmthAgeMs: table.warmthAgeMs(),
+    warmthAgeMs: table.warmthAgeMs(model),
     oldestWaitMs: queue.oldestWaitMs(),
   };
   const hasEndpoint = (current.endpointsOf.get(model)?.length ?? 0) > 0;

@@ -1,58 +1,57 @@
-// One attempt: the request to one agent and its answer to the caller. Ends with what happened, and leaves what it means to
-// the judge. Throws the call's own ending when the call ends meanwhile; the agent then sees its connection close.
-import type { Dispatcher, Pool } from 'undici';
+// One attempt: the request to one agent or upstream, and its answer to the caller. Ends with what happened, and leaves what it
+// means to the judge. Throws the call's own ending when the call ends meanwhile; the other side then sees its connection close.
 import { REFUSAL_STATUS, type Refusal, refusals, SLOT_HEADERS } from '../../api/data-path.ts';
 import { scanObject } from '../../core/route/json-scan.ts';
-import { type Call, reasonOf } from '../call.ts';
-import type { Grant } from '../queue/model-queue.ts';
+import { reasonOf } from '../call.ts';
 import type { Relay } from '../stream/relay.ts';
 import { createFrameReader, FrameError } from '../upstream/frames.ts';
+import { askRemote, describeRemoteError, readRemoteAnswer } from '../upstream/remote.ts';
 import { readError, readUsageMember } from '../upstream/usage.ts';
+import { type AttemptPlan, ERROR_BYTES_MAX, endOfStream, type GivenAnswer, readBounded } from './attempt-plan.ts';
 import { type AttemptEnd, failureCodeOf } from './judge.ts';
 
-export interface AttemptPlan {
-  readonly call: Call;
-  readonly grant: Grant;
-  readonly pool: Pool;
-  readonly responseId: string;
-  readonly body: Uint8Array;
-  readonly answerBytesMax: number;
-  remainingMs(): number;
-  /** A piece of the answer came. */
-  onHeard(): void;
-  /** For a stream: where its frames go. */
-  readonly relay: Relay | undefined;
-  /** For a JSON answer: called with the whole of it. */
-  sendJson(body: Uint8Array): void;
-}
-
-type AgentAnswer = Dispatcher.ResponseData;
-
-const PATH = '/v1/chat/completions';
 /** The caller's own mistakes: telling another engine would not help. */
 const declinedStatuses = new Set([400, 413, 422]);
-const ERROR_BYTES_MAX = 64 * 1024;
 
 export async function attempt(plan: AttemptPlan): Promise<AttemptEnd> {
   const { call } = plan;
-  let given: AgentAnswer | undefined;
+  const { remote } = plan.grant.endpoint;
+  let given: GivenAnswer | undefined;
+  let isAnswered = false;
   try {
-    given = await ask(plan);
-    return await readAnswer(plan, given);
+    given = remote === undefined ? await ask(plan) : await askRemote(plan, remote);
+    const end = remote === undefined ? await readAnswer(plan, given) : await readRemoteAnswer(plan, remote, given);
+    isAnswered = end.kind === 'Answered';
+    return end;
   } catch (error) {
     if (call.signal.aborted) throw reasonOf(call);
     if (error instanceof FrameError) return { kind: 'Failed', code: 'upstream_garbled', message: error.message };
-    return failed(error);
+    return remote === undefined ? failed(error) : describeRemoteError(error, remote);
   } finally {
-    // Ends the agent's side when it is still sending; after a whole answer it does nothing.
-    given?.body.on('error', () => {}).destroy();
+    if (given !== undefined) leave(given, isAnswered, plan);
   }
 }
 
-async function ask({ call, grant, pool, responseId, body, remainingMs }: AttemptPlan): Promise<AgentAnswer> {
+/** After a whole answer: time for the other side to end its own, so that the connection can be used again. */
+const LINGER_MS_MAX = 1000;
+
+/** Ends the other side when it is still sending. */
+function leave({ body }: GivenAnswer, isAnswered: boolean, { clock }: AttemptPlan): void {
+  body.on('error', () => {});
+  if (!isAnswered) {
+    body.destroy();
+    return;
+  }
+  if (body.closed) return;
+  const timer = clock.after(LINGER_MS_MAX, () => body.destroy(), { background: true });
+  body.once('close', () => timer.cancel());
+  body.resume();
+}
+
+async function ask({ call, grant, pool, path, responseId, body, remainingMs }: AttemptPlan): Promise<GivenAnswer> {
   return pool.request({
     method: 'POST',
-    path: PATH,
+    path,
     headers: {
       authorization: `Bearer ${grant.key}`,
       'content-type': 'application/json',
@@ -65,7 +64,7 @@ async function ask({ call, grant, pool, responseId, body, remainingMs }: Attempt
   });
 }
 
-async function readAnswer(plan: AttemptPlan, given: AgentAnswer): Promise<AttemptEnd> {
+async function readAnswer(plan: AttemptPlan, given: GivenAnswer): Promise<AttemptEnd> {
   const type = String(given.headers['content-type'] ?? '');
   if (given.statusCode === REFUSAL_STATUS) {
     const refusal = readRefusal(given);
@@ -78,12 +77,12 @@ async function readAnswer(plan: AttemptPlan, given: AgentAnswer): Promise<Attemp
   return { kind: 'Failed', code: 'upstream_garbled', message: 'The engine answered in a form that was not asked for.' };
 }
 
-function readRefusal(given: AgentAnswer): Refusal | undefined {
+function readRefusal(given: GivenAnswer): Refusal | undefined {
   const name = given.headers[SLOT_HEADERS.refusal];
   return refusals.find((refusal) => refusal === name);
 }
 
-async function readFailure(given: AgentAnswer): Promise<AttemptEnd> {
+async function readFailure(given: GivenAnswer): Promise<AttemptEnd> {
   const body = await readBounded(given, ERROR_BYTES_MAX);
   const error = body === undefined ? undefined : readError(body.toString('utf8'));
   if (body !== undefined && error !== undefined && declinedStatuses.has(given.statusCode)) {
@@ -93,7 +92,7 @@ async function readFailure(given: AgentAnswer): Promise<AttemptEnd> {
   return { kind: 'Failed', code: failureCodeOf(error?.code ?? ''), message };
 }
 
-async function readStream(plan: AttemptPlan, relay: Relay, given: AgentAnswer): Promise<AttemptEnd> {
+async function readStream(plan: AttemptPlan, relay: Relay, given: GivenAnswer): Promise<AttemptEnd> {
   const reader = createFrameReader();
   for await (const bytes of given.body as AsyncIterable<Buffer>) {
     plan.onHeard();
@@ -101,13 +100,10 @@ async function readStream(plan: AttemptPlan, relay: Relay, given: AgentAnswer): 
     if (plan.call.signal.aborted) throw reasonOf(plan.call);
     if (relay.state() === 'failed') break;
   }
-  if (relay.state() === 'whole') return { kind: 'Answered' };
-  const error = relay.error();
-  if (error !== undefined) return { kind: 'Failed', code: failureCodeOf(error.code), message: error.message };
-  return { kind: 'Failed', code: 'upstream_failed', message: 'The instance broke off the answer.' };
+  return endOfStream(relay);
 }
 
-async function readJson(plan: AttemptPlan, given: AgentAnswer): Promise<AttemptEnd> {
+async function readJson(plan: AttemptPlan, given: GivenAnswer): Promise<AttemptEnd> {
   const body = await readBounded(given, plan.answerBytesMax);
   const scan = body === undefined ? undefined : scanObject(body);
   if (body === undefined || scan === undefined || !scan.ok) {
@@ -118,19 +114,12 @@ async function readJson(plan: AttemptPlan, given: AgentAnswer): Promise<AttemptE
   return { kind: 'Answered' };
 }
 
-/** Undefined when there is more. */
-async function readBounded(given: AgentAnswer, bytesMax: number): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of given.body as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > bytesMax) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
+/** Errors of a connection that never was: no byte of the request has left. */
+const unreachedCodes = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT']);
 
 function failed(error: unknown): AttemptEnd {
-  const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
-  return { kind: 'Failed', code: 'upstream_failed', message: `The instance did not answer${code}.` };
+  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+  if (code !== undefined && unreachedCodes.has(code)) return { kind: 'Unreached' };
+  const detail = code === undefined ? '' : ` (${code})`;
+  return { kind: 'Failed', code: 'upstream_failed', message: `The instance did not answer${detail}.` };
 }

@@ -1,7 +1,7 @@
 // What kind of request it is and what that means for it: its one deadline, and whether it may be told that it waits.
 // Today there is one class; hints in the headers only shorten its deadline.
 import { type Deadline, type DeadlineLimits, planDeadline } from '../../core/route/deadline.ts';
-import type { Call } from '../call.ts';
+import { type Call, headerOf } from '../call.ts';
 import { Ending } from '../ending.ts';
 
 export interface CallClass {
@@ -15,10 +15,7 @@ export const defaultLimits: DeadlineLimits = { firstContentMs: 300_000, gapMs: 3
 
 /** Throws an Ending when one of our own headers is wrong. */
 export function classify(call: Call, stream: boolean, limits: DeadlineLimits): CallClass {
-  const header = (name: string) => {
-    const value = call.request.headers[name];
-    return typeof value === 'string' ? value : undefined;
-  };
+  const header = (name: string) => headerOf(call.head, name);
   const deadline = planDeadline(limits, {
     deadlineMs: header('x-stoker-deadline-ms'),
     stainlessTimeoutSeconds: header('x-stainless-timeout'),

@@ -1,8 +1,8 @@
 // While a request waits: a stream is told so, in comments; a silent caller is sent away before its patience ends; and each
 // change of the table is looked at again. Sends no content and decides nothing about where the request goes.
-import { firstProgressMs, type HoldState, progressBounds, renderProgress } from '../../core/route/progress.ts';
+import { firstProgressMs, type HoldState, progressBounds } from '../../core/route/progress.ts';
 import type { Timer } from '../../lib/clock.ts';
-import type { EventStream } from '../stream/event-stream.ts';
+import type { AnswerStream } from '../answer-sink.ts';
 import { type AdmitOptions, admit, type Candidate, judgeAdmission, readWarmth, warming } from './admit.ts';
 import { notFound } from './choose.ts';
 
@@ -14,7 +14,7 @@ export interface Hold {
   stop(): void;
 }
 
-export function holdStream(candidate: Candidate, stream: EventStream, options: AdmitOptions): Hold {
+export function holdStream(candidate: Candidate, stream: AnswerStream, options: AdmitOptions): Hold {
   const { call, model, queue, callClass } = candidate;
   const { clock, table } = options;
   let ahead: (() => number) | undefined;
@@ -27,10 +27,7 @@ export function holdStream(candidate: Candidate, stream: EventStream, options: A
   };
   const tell = () => {
     if (stream.contentSent() || call.signal.aborted) return;
-    const state = readState();
-    if (!stream.headSent() && state.kind === 'Cold')
-      call.headers.set('x-stoker-eta-ms', String(Math.round(state.etaMs)));
-    stream.comment(renderProgress(model.servedName, state));
+    stream.progress(model.servedName, readState());
     timer = clock.after(progressBounds.everyMs, tell);
   };
   const { etaMs, hasEndpoint } = readWarmth(model.model, queue, table);

@@ -9,13 +9,24 @@ export type AttemptEnd =
   | { readonly kind: 'Answered' }
   /** The agent did not take it: no attempt, no failure. */
   | { readonly kind: 'Refused'; readonly refusal: Refusal }
+  /** Nobody listens at the agent's address: the request never got there. No attempt; the endpoint is left alone for a while. */
+  | { readonly kind: 'Unreached' }
   /** The engine says that the request itself is wrong. */
   | { readonly kind: 'Declined'; readonly status: number; readonly body: Uint8Array; readonly code: string }
-  | { readonly kind: 'Failed'; readonly code: OutcomeCode; readonly message: string };
+  /** An upstream takes no more requests for this long: no attempt, no failure. */
+  | { readonly kind: 'Limited'; readonly waitMs: number }
+  | {
+      readonly kind: 'Failed';
+      readonly code: OutcomeCode;
+      readonly message: string;
+      /** Trying again would change nothing. */
+      readonly isFinal?: true;
+      readonly headers?: Readonly<Record<string, string>>;
+    };
 
 export type Verdict =
   | { readonly kind: 'Accept' }
-  | { readonly kind: 'PutBack'; readonly refusal: Refusal }
+  | { readonly kind: 'PutBack'; readonly refusal?: Refusal }
   | { readonly kind: 'Retry' }
   | { readonly kind: 'Fail'; readonly ending: Ending };
 
@@ -33,12 +44,17 @@ export function judge(end: AttemptEnd, facts: JudgeFacts): Verdict {
       return { kind: 'Accept' };
     case 'Refused':
       return { kind: 'PutBack', refusal: end.refusal };
+    case 'Unreached':
+    case 'Limited':
+      return { kind: 'PutBack' };
     case 'Declined':
       return { kind: 'Fail', ending: declined(end) };
     case 'Failed': {
-      const mayRetry = end.code !== 'deadline_exceeded' && !facts.contentSent && facts.attempts < facts.attemptsMax;
+      const isOver = end.code === 'deadline_exceeded' || end.isFinal === true;
+      const mayRetry = !isOver && !facts.contentSent && facts.attempts < facts.attemptsMax;
       if (mayRetry && facts.spendRetry()) return { kind: 'Retry' };
-      return { kind: 'Fail', ending: new Ending(end.code, end.message) };
+      const { headers } = end;
+      return { kind: 'Fail', ending: new Ending(end.code, end.message, headers === undefined ? {} : { headers }) };
     }
   }
 }

@@ -1,5 +1,6 @@
 // How much a request may bring: the size of its body, the time to bring it, and the bodies of all requests together.
 // Reads the body as raw bytes and never looks into it.
+import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../lib/clock.ts';
 import type { RouterBounds } from '../bounds.ts';
 import { type Call, reasonOf } from '../call.ts';
@@ -33,8 +34,8 @@ export interface BodyLimits {
 }
 
 /** The whole body. Throws an Ending. The bytes are counted in `record.bodyBytes`: whoever settles gives them back. */
-export async function limit(call: Call, limits: BodyLimits): Promise<Buffer> {
-  const { headers } = call.request;
+export async function limit(call: Call, request: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
+  const { headers } = request;
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
     throw new Ending('invalid_request', 'Compressed bodies are not accepted: send the JSON as it is.');
@@ -48,14 +49,22 @@ export async function limit(call: Call, limits: BodyLimits): Promise<Buffer> {
     ),
   );
   try {
-    return await readBody(call, limits);
+    return await readBody(call, request, limits);
   } finally {
     late.cancel();
   }
 }
 
-function readBody(call: Call, { bounds, bodies }: BodyLimits): Promise<Buffer> {
-  const { request, record, signal } = call;
+/** The same for a body that is here already. Throws an Ending. */
+export function limitWhole(call: Call, bytes: Buffer, { bounds, bodies }: BodyLimits): Buffer {
+  if (bytes.length > bounds.bodyBytesMax) throw tooLarge(bounds.bodyBytesMax);
+  if (!bodies.take(bytes.length)) throw noRoom();
+  call.record.bodyBytes = bytes.length;
+  return bytes;
+}
+
+function readBody(call: Call, request: IncomingMessage, { bounds, bodies }: BodyLimits): Promise<Buffer> {
+  const { record, signal } = call;
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     const finish = (settle: () => void) => {

@@ -1,9 +1,11 @@
-// The worker of parse-pool.ts: parses one body after another. Keeps nothing between two of them.
+// The worker of parse-pool.ts: parses one body or message after another. Keeps nothing between two of them.
 import { parentPort } from 'node:worker_threads';
+import { parseSocketMessage } from '../../core/route/socket-message.ts';
 import { parse } from './parse.ts';
 import type { ParseDone, ParseJob } from './parse-pool.ts';
 
-parentPort?.on('message', ({ id, bytes }: ParseJob) => {
-  const done: ParseDone = { id, result: parse(bytes) };
+parentPort?.on('message', ({ id, bytes, what }: ParseJob) => {
+  const done: ParseDone =
+    what === 'message' ? { id, message: parseSocketMessage(bytes) } : { id, body: parse(bytes, what) };
   parentPort?.postMessage(done);
 });

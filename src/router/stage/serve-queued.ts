@@ -1,13 +1,14 @@
 // From the queue to the end of the answer: waits for a grant, makes an attempt, and does with its end what the judge says,
 // until the request is served or has failed. Gives back every place and every grant, on every path.
+
+import type { InferenceRoute } from '../../core/route/inference-routes.ts';
 import type { RoutingTable } from '../../core/route/table.ts';
 import { publicId } from '../../lib/ids.ts';
+import type { AnswerStream } from '../answer-sink.ts';
 import type { Call } from '../call.ts';
 import type { RouterContext } from '../context.ts';
 import { Ending } from '../ending.ts';
-import { sendJson } from '../http/answers.ts';
 import type { Grant, Place } from '../queue/model-queue.ts';
-import { createEventStream, type EventStream } from '../stream/event-stream.ts';
 import { createRelay, type Relay } from '../stream/relay.ts';
 import type { Candidate } from './admit.ts';
 import { attempt } from './attempt.ts';
@@ -16,8 +17,11 @@ import { type Hold, holdSilently, holdStream } from './hold.ts';
 import { type AttemptEnd, judge, type Verdict } from './judge.ts';
 
 export interface QueuedWork {
+  readonly route: InferenceRoute;
   /** What goes to the engine. */
   readonly body: Uint8Array;
+  /** The same for an upstream, which calls the model something else. */
+  bodyFor(model: string): Uint8Array;
   readonly includeUsage: boolean;
   readonly orderMs: number;
   readonly promptTokens: number;
@@ -30,7 +34,7 @@ interface Run {
   readonly context: RouterContext;
   readonly work: QueuedWork;
   readonly responseId: string;
-  readonly stream: EventStream | undefined;
+  readonly stream: AnswerStream | undefined;
   readonly place: Place;
   readonly hold: Hold;
   readonly enteredMs: number;
@@ -44,9 +48,11 @@ export async function serveQueued(candidate: Candidate, context: RouterContext, 
   const options = { ...context, silentHoldMsMax: context.bounds.silentHoldMsMax };
   let headFacts: string | undefined;
   const stream = call.record.stream
-    ? openStream(call, context, () => {
-        headFacts = renderFacts(call);
-        work.watch.headSent();
+    ? call.sink.openStream({
+        onHead() {
+          headFacts = renderFacts(call);
+          work.watch.headSent();
+        },
       })
     : undefined;
   const enteredMs = context.clock.nowMs();
@@ -65,7 +71,7 @@ export async function serveQueued(candidate: Candidate, context: RouterContext, 
     stream !== undefined && callClass.progress
       ? holdStream(candidate, stream, options)
       : holdSilently(candidate, options);
-  const responseId = publicId('chatcmpl-');
+  const responseId = publicId(work.route.idPrefix);
   try {
     await untilServed({
       ...{ candidate, context, work, responseId, stream, place, hold, enteredMs },
@@ -75,12 +81,6 @@ export async function serveQueued(candidate: Candidate, context: RouterContext, 
     hold.stop();
     place.leave();
   }
-}
-
-function openStream(call: Call, { bounds }: RouterContext, onHead: () => void): EventStream {
-  const stream = createEventStream(call, { unreadBytesMax: bounds.unreadBytesMax, onHead });
-  call.failStream = stream.fail;
-  return stream;
 }
 
 function queueFull({ model }: Candidate): Ending {
@@ -96,7 +96,7 @@ async function untilServed(run: Run): Promise<void> {
     const grant = await run.place.granted(call.signal);
     run.hold.setAhead(undefined);
     const verdict = await tryOnce(run, grant);
-    if (verdict.kind === 'Accept') return run.stream?.finish();
+    if (verdict.kind === 'Accept') return run.stream?.finish(call.record.usage);
     if (verdict.kind === 'Fail') throw verdict.ending;
   }
 }
@@ -150,6 +150,15 @@ function noteEnd({ candidate, context, place }: Run, grant: Grant, end: AttemptE
       record.refusals += 1;
       book.refused(endpoint.instance, end.refusal, { nowMs, isNews: isStill(grant, context.table.current()) });
       return;
+    case 'Limited':
+      record.attempts -= 1;
+      book.limited(endpoint.instance, nowMs + end.waitMs);
+      return;
+    case 'Unreached':
+      record.attempts -= 1;
+      place.avoid(endpoint.instance);
+      book.failed(endpoint.instance, nowMs);
+      return;
     case 'Failed':
       place.avoid(endpoint.instance);
       book.failed(endpoint.instance, nowMs);
@@ -173,8 +182,12 @@ function planOf(run: Run, grant: Grant): Parameters<typeof attempt>[0] {
     grant,
     responseId,
     pool: context.connections.to(grant.endpoint.address),
+    path: work.route.path,
     body: work.body,
+    bodyFor: work.bodyFor,
+    servedName: candidate.model.servedName,
     answerBytesMax: context.bounds.answerBytesMax,
+    clock: context.clock,
     remainingMs: work.watch.remainingMs,
     onHeard: () => {
       if (stream?.contentSent() === true) work.watch.heard();
@@ -182,12 +195,12 @@ function planOf(run: Run, grant: Grant): Parameters<typeof attempt>[0] {
     relay: stream === undefined ? undefined : relayTo(run, stream),
     sendJson(body) {
       call.record.firstContentMs = context.clock.nowMs() - call.acceptedMs;
-      sendJson(call, body, { clock: context.clock, lingerMsMax: context.bounds.lingerMsMax });
+      call.sink.answer(body);
     },
   };
 }
 
-function relayTo({ candidate, context, work, headFacts }: Run, stream: EventStream): Relay {
+function relayTo({ candidate, context, work, headFacts }: Run, stream: AnswerStream): Relay {
   const { call } = candidate;
   return createRelay({
     stream,

@@ -1,14 +1,15 @@
 // The end of every request: the caller is told what has not been told, the figures are counted, and one line is logged.
 // Runs exactly once for each request. The line holds names and figures, never content.
 import { outcomes } from '../../api/outcomes.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Call, CallRecord } from '../call.ts';
 import type { Ending } from '../ending.ts';
-import { type Sending, sendError } from '../http/answers.ts';
 import type { BodyBudget } from './limit.ts';
 
-export interface SettleOptions extends Sending {
+export interface SettleOptions {
+  readonly clock: Clock;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly bodies: BodyBudget;
@@ -16,9 +17,9 @@ export interface SettleOptions extends Sending {
 
 /** `ending` is undefined for a request that was served. */
 export function settle(call: Call, ending: Ending | undefined, options: SettleOptions): void {
-  const { record, response } = call;
+  const { record, sink } = call;
   record.outcome = ending?.code ?? 'served';
-  if (ending !== undefined) tell(call, ending, options);
+  if (ending !== undefined) sink.fail(ending);
   options.bodies.giveBack(record.bodyBytes);
   const totalMs = options.clock.nowMs() - call.acceptedMs;
   count(record, totalMs, options.metrics);
@@ -27,7 +28,7 @@ export function settle(call: Call, ending: Ending | undefined, options: SettleOp
       requestId: call.id,
       route: call.route,
       outcome: record.outcome,
-      status: response.headersSent ? response.statusCode : outcomes[record.outcome].status,
+      status: sink.sentStatus() ?? outcomes[record.outcome].status,
       tenant: record.tenant ?? null,
       model: record.model ?? null,
       stream: record.stream,
@@ -47,18 +48,6 @@ export function settle(call: Call, ending: Ending | undefined, options: SettleOp
     },
     'a request ended',
   );
-}
-
-/** Before the head a status; in a stream one error frame and no [DONE]; otherwise the connection breaks. */
-function tell(call: Call, ending: Ending, options: SettleOptions): void {
-  const { response } = call;
-  if (response.destroyed || response.writableFinished) return;
-  const { failStream } = call;
-  // Outcomes that are only recorded have nobody who reads.
-  if (outcomes[ending.code].status === 0) response.destroy();
-  else if (!response.headersSent) sendError(call, ending, options);
-  else if (failStream !== undefined) failStream(ending);
-  else response.destroy();
 }
 
 function count(record: CallRecord, totalMs: number, metrics: Metrics): void {

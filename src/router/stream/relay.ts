@@ -1,13 +1,12 @@
 // Passes the frames of one attempt on to the caller's stream. What comes before the first content waits for it, so that
 // an attempt that fails early leaves no trace; usage that nobody asked for is kept back. Bytes are never parsed, but for
 // usage and errors.
-import type { Usage } from '../call.ts';
+import type { AnswerStream, Usage } from '../answer-sink.ts';
 import { type CanonicalFrame, FrameError, frameData } from '../upstream/frames.ts';
 import { type EngineError, readError, readUsage } from '../upstream/usage.ts';
-import type { EventStream } from './event-stream.ts';
 
 export interface RelayOptions {
-  readonly stream: EventStream;
+  readonly stream: Pick<AnswerStream, 'send'>;
   readonly includeUsage: boolean;
   readonly preludeBytesMax: number;
   /** What became known only after the head: a JSON object for the first content chunk, or undefined. */
@@ -55,9 +54,9 @@ class FrameRelay implements Relay {
       this.#takeOne(frame);
     }
     if (this.#out.length === 0) return;
-    const piece = this.#out.length === 1 && this.#out[0] !== undefined ? this.#out[0] : Buffer.concat(this.#out);
+    const events = this.#out;
     this.#out = [];
-    this.#options.stream.send(piece, true);
+    this.#options.stream.send(events, true);
   }
 
   #takeOne(frame: CanonicalFrame): void {

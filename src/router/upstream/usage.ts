@@ -1,7 +1,7 @@
 // Token counts out of an answer's `usage`, and the error out of an engine's error body. What is not there or not a number
 // counts as nothing; neither can make an answer fail.
 import { decodeText, type ObjectScan } from '../../core/route/json-scan.ts';
-import type { Usage } from '../call.ts';
+import type { Usage } from '../answer-sink.ts';
 
 type JsonObject = Readonly<Record<string, unknown>>;
 

@@ -80,7 +80,7 @@ function createWorld() {
   const counts = new Map<string, number>();
   const slot = new Slot({
     podUid: 'pod',
-    adapters: { Llama: puppets.adapter },
+    adapters: { Llama: puppets.adapter, Sim: puppets.adapter },
     incarnations: {
       latest: (revision) => counts.get(revision) ?? 0,
       take(revision) {

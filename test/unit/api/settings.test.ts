@@ -22,6 +22,7 @@ test('a default may differ by process, and a process gets only its own settings'
 test('a switch is true by flag, and true or false by variable', () => {
   assert.equal(parseSettings('up', { allowCommands: true }, {}).allowCommands, true);
   assert.equal(parseSettings('up', {}, { STOKER_ALLOW_COMMANDS: 'false' }).allowCommands, false);
+  assert.equal(parseSettings('up', {}, { STOKER_CLUSTER_ONLY: 'true' }).clusterOnly, true);
 });
 
 test('a bad value is refused with where it came from and what it is for', () => {

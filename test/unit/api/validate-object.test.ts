@@ -35,6 +35,14 @@ function revision(spec: object = {}, name = 'demo-0123456789') {
   return { apiVersion: 'stoker.dev/v1alpha1', kind: 'ModelRevision', metadata: { name }, spec: whole };
 }
 
+const simulated = { profile: 'Size7B' };
+const simulatedVersion = { weights: { simulated }, engine: { name: 'Sim' } };
+const remote = { baseUrl: 'https://api.example.com/v1', model: 'their-model' };
+const remoteVersion = { remote, engine: { name: 'Remote' } };
+const baseUrlSentence =
+  'must be https://HOST/PATH, or http:// on localhost, without user, password, query and fragment, for example https://api.example.com/v1';
+const pair = 'engine.name Sim and weights.simulated go together: set both or neither';
+
 interface Case {
   readonly name: string;
   readonly object: { readonly kind: string };
@@ -91,7 +99,175 @@ const cases: readonly Case[] = [
     problems: [],
   },
   { name: 'a pool twice', object: model({ pools: ['a', 'b', 'a'] }), problems: ['spec.pools[2]: is there twice: "a"'] },
+  { name: 'a simulated model', object: model({ version: simulatedVersion }), problems: [] },
+  {
+    name: 'a simulated model is pinned already',
+    object: model({ version: simulatedVersion, pinPolicy: 'RequireDigest' }),
+    problems: [],
+  },
+  {
+    name: 'no weights',
+    object: model({ version: { weights: {} } }),
+    problems: ['spec.version.weights: must hold exactly one of file and simulated'],
+  },
+  {
+    name: 'weights twice',
+    object: model({ version: { ...simulatedVersion, weights: { simulated, file: { path: 'a' } } } }),
+    problems: ['spec.version.weights: must hold exactly one of file and simulated'],
+  },
+  {
+    name: 'simulated weights for a real engine',
+    object: model({ version: { weights: { simulated } } }),
+    problems: [`spec.version: ${pair}`],
+  },
+  {
+    name: 'a file for the simulated engine',
+    object: model({ version: { weights: { file: { path: 'a' } }, engine: { name: 'Sim' } } }),
+    problems: [`spec.version: ${pair}`],
+  },
+  {
+    name: 'a simulation',
+    object: model({
+      version: simulatedVersion,
+      simulation: {
+        faults: [
+          { kind: 'Cut', at: [1, 7] },
+          { kind: 'Slow', chanceBasisPoints: 100 },
+        ],
+        speedPercent: 900,
+      },
+    }),
+    problems: [],
+  },
+  {
+    name: 'a simulation of a real engine',
+    object: model({ simulation: {} }),
+    problems: ['spec: simulation may be set only when version.engine.name is Sim'],
+  },
+  {
+    name: 'a fault that never strikes',
+    object: model({ version: simulatedVersion, simulation: { faults: [{ kind: 'Cut' }] } }),
+    problems: ['spec.simulation: each of the faults must say when it strikes: set at, chanceBasisPoints or both'],
+  },
+  {
+    name: 'faults out of bounds',
+    object: model({
+      version: simulatedVersion,
+      simulation: {
+        faults: [
+          { kind: 'Flood', at: [0] },
+          { kind: 'Cut', chanceBasisPoints: 10_001 },
+        ],
+        speedPercent: 0,
+      },
+    }),
+    problems: [
+      'spec.simulation.faults[0].kind: must be one of Slow, HangBeforeHeaders, HangMidStream, Trickle, Cut, GarbageFrame, Crash, FailedStart, FailedWake, PartialWake, CorruptWake, OutOfMemory, FailedSleep, Leak, but is "Flood"',
+      'spec.simulation.faults[0].at[0]: must be at least 1, but is 0',
+      'spec.simulation.faults[1].chanceBasisPoints: must be at most 10000, but is 10001',
+      'spec.simulation.speedPercent: must be at least 1, but is 0',
+    ],
+  },
+  { name: 'a remote model', object: model({ version: remoteVersion }), problems: [] },
+  {
+    name: 'a remote model with its key',
+    object: model({
+      version: { ...remoteVersion, remote: { ...remote, apiKeySecretRef: { name: 'house-api', key: 'token' } } },
+    }),
+    problems: [],
+  },
+  {
+    name: 'weights and a remote address',
+    object: model({ version: { ...remoteVersion, weights: { file: { path: 'a' } } } }),
+    problems: ['spec.version: must hold exactly one of weights and remote'],
+  },
+  {
+    name: 'neither weights nor a remote address',
+    object: model({ version: {} }),
+    problems: ['spec.version: must hold exactly one of weights and remote'],
+  },
+  {
+    name: 'a remote address for another engine',
+    object: model({ version: { remote } }),
+    problems: ['spec.version: engine.name Remote and remote go together: set both or neither'],
+  },
+  {
+    name: 'the engine Remote with weights',
+    object: model({ version: { weights: { file: { path: 'a' } }, engine: { name: 'Remote' } } }),
+    problems: ['spec.version: engine.name Remote and remote go together: set both or neither'],
+  },
+  {
+    name: 'what a remote address decides',
+    object: model({ version: { ...remoteVersion, contextLength: 1024 } }),
+    problems: ['spec.version: contextLength and sampling may not be set beside remote: the address decides them'],
+  },
+  {
+    name: 'a digest of what an address serves',
+    object: model({ version: remoteVersion, pinPolicy: 'RequireDigest' }),
+    problems: [
+      'spec: pinPolicy must be ResolveOnce beside version.remote, because what an address serves has no digest',
+    ],
+  },
+  ...[
+    'http://api.example.com/v1',
+    'https://user:secret@api.example.com/v1',
+    'https://api.example.com/v1?key=secret',
+    'https://api.example.com/v1#a',
+    'ftp://api.example.com',
+    'https://',
+    'https://api.example.com:port/',
+    'http://localhost.example.com/v1',
+    'http://127.0.0.1.example.com/v1',
+    'https://api.example.com/a b',
+  ].map((baseUrl) => ({
+    name: `the address ${baseUrl}`,
+    object: model({ version: { ...remoteVersion, remote: { ...remote, baseUrl } } }),
+    problems: [`spec.version.remote.baseUrl: ${baseUrlSentence}, but is ${JSON.stringify(baseUrl)}`],
+  })),
+  ...['http://localhost:1234/v1', 'http://127.0.0.1/v1/', 'http://[::1]:80', 'https://[2001:db8::1]:8443/a/b'].map(
+    (baseUrl) => ({
+      name: `the address ${baseUrl}`,
+      object: model({ version: { ...remoteVersion, remote: { ...remote, baseUrl } } }),
+      problems: [],
+    }),
+  ),
   { name: 'a revision', object: revision(), old: revision(), problems: [] },
+  {
+    name: 'a remote revision',
+    object: revision({
+      ...{ weights: undefined, contextLength: undefined },
+      ...{ remote, engine: { name: 'Remote', build: 'remote' } },
+    }),
+    problems: [],
+  },
+  {
+    name: 'a revision of weights and an address',
+    object: revision({ remote }),
+    problems: ['spec: must hold weights, or remote and the engine Remote'],
+  },
+  {
+    name: 'a revision without a context',
+    object: revision({ contextLength: undefined }),
+    problems: ['spec: contextLength must be set, except beside remote'],
+  },
+  {
+    name: 'a simulated revision',
+    object: revision({ engine: { name: 'Sim', build: 'simulated:1' }, weights: { simulated, sizeBytes: 3, sha256 } }),
+    problems: [],
+  },
+  {
+    name: 'a revision with weights twice',
+    object: revision({
+      engine: { name: 'Sim', build: 'simulated:1' },
+      weights: { path: '/a', simulated, sizeBytes: 3, sha256 },
+    }),
+    problems: ['spec.weights: must hold exactly one of path and simulated'],
+  },
+  {
+    name: 'a revision of the wrong engine',
+    object: revision({ weights: { simulated, sizeBytes: 3, sha256 } }),
+    problems: [`spec: ${pair}`],
+  },
   {
     name: 'a changed revision',
     object: revision({ contextLength: 2048 }),
@@ -165,7 +341,7 @@ describe('validateObject', () => {
   test('every CEL rule of the CRDs has a case above that breaks it, with the same sentence', () => {
     const sentences = cases.flatMap(({ problems }) => problems).join('\n');
     const rules = resourceDefinitions().flatMap(({ schema }) => rulesIn(schema));
-    assert.equal(rules.length, 9);
+    assert.equal(rules.length, 21);
     for (const { message } of rules) assert.ok(sentences.includes(message), message);
   });
 
@@ -195,6 +371,9 @@ describe('hostile objects', () => {
       'min',
       '__proto__',
       'conditions',
+      'simulated',
+      'simulation',
+      'faults',
     );
     const value = fc.letrec((tie) => ({
       any: fc.oneof(

@@ -55,6 +55,7 @@ const content = (changes: Partial<TableContent> = {}): TableContent => ({
   open: [],
   warmth: [{ model: 'm', rung: 'Asleep', etaMs: 1000 }],
   keys: [],
+  upstreams: { open: [], keys: [] },
   isComplete: true,
   turn: 0,
   ...changes,

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { agentToHubSchema, hubToAgentSchema, LINK_FRAME_BYTES_MAX } from '../../../src/api/link.ts';
+import {
+  agentToHubSchema,
+  hubToAgentSchema,
+  LINK_FRAME_BYTES_MAX,
+  LINK_VERSION_MAX,
+  LINK_VERSION_SIM,
+} from '../../../src/api/link.ts';
 import { closeReason, createFrameParser, renderFrame } from '../../../src/link/frames.ts';
 import { negotiateVersion } from '../../../src/link/hub-session.ts';
 import { target } from '../../support/link-messages.ts';
@@ -54,8 +60,21 @@ test('a close reason is cut to what a control frame carries, at a whole characte
 });
 
 test('the version is the highest that both speak, or a sentence', () => {
-  assert.equal(negotiateVersion({ min: 1, max: 1 }), 1);
-  assert.equal(negotiateVersion({ min: 1, max: 9 }), 1);
-  assert.match(String(negotiateVersion({ min: 2, max: 3 })), /^version 2 to 3 is offered, but this hub speaks 1 to 1/);
-  assert.equal(typeof negotiateVersion({ min: 0, max: 0 }), 'string');
+  const router = (min: number, max: number) => negotiateVersion({ role: 'router', versions: { min, max } });
+  const agent = (min: number, max: number) => negotiateVersion({ role: 'agent', versions: { min, max } });
+  for (const negotiate of [router, agent]) {
+    assert.equal(negotiate(1, 1), 1);
+    assert.equal(negotiate(1, 9), LINK_VERSION_MAX);
+    assert.match(String(negotiate(9, 8)), /^version 9 to 8 is offered/);
+  }
+  assert.match(String(router(3, 4)), /^version 3 to 4 is offered, but this hub speaks 1 to 2/);
+  assert.match(String(router(0, 0)), /^version 0 to 0 is offered/);
+  // An agent is let in with what it speaks: it is heard, and told nothing.
+  assert.equal(agent(3, 4), 3);
+  assert.equal(agent(0, 0), 0);
+});
+
+test('a peer of the first release is told apart from one that knows launches of Sim', () => {
+  assert.ok(Number(negotiateVersion({ role: 'agent', versions: { min: 1, max: 1 } })) < LINK_VERSION_SIM);
+  assert.ok(Number(negotiateVersion({ role: 'agent', versions: { min: 1, max: 2 } })) >= LINK_VERSION_SIM);
 });

@@ -1,17 +1,12 @@
 // The screen of `stoker up`: what a person needs to go on.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { renderScreen } from '../../../src/main/screen.ts';
+import { renderClusterScreen, renderScreen } from '../../../src/main/screen.ts';
 
-const addresses = {
+const facts = {
   openai: 'http://127.0.0.1:8080',
   status: 'http://127.0.0.1:8081',
   kubernetes: 'https://127.0.0.1:8082',
-  controller: 'http://127.0.0.1:9000',
-  controllerTokenFile: '/data/token',
-};
-const facts = {
-  addresses,
   models: [],
   dataDir: '.stoker',
   keys: { file: undefined, madeKey: undefined },
@@ -55,4 +50,18 @@ test('a key that was made is shown once, and pasted with the line', () => {
   const kept = renderScreen({ ...facts, models, keys: { file: '/d/api-keys', madeKey: undefined } });
   assert.match(kept, /callers need one of those in \/d\/api-keys/);
   assert.match(kept, /Bearer KEY'/);
+});
+
+test('without controller and router it prints the lines that start them', () => {
+  const secretFile = (name: string) => `/data/private/${name}`;
+  const screen = renderClusterScreen({ ...facts, linkPort: 9083, secretFile });
+  assert.match(screen, /without a controller and a router/);
+  assert.match(
+    screen,
+    /npx stoker controller --kubeconfig \/data\/private\/controller\.kubeconfig .*--link-port 9083 --admin-port 8084$/m,
+  );
+  assert.match(
+    screen,
+    /npx stoker router --link-url ws:\/\/127\.0\.0\.1:9083 --link-token-file \/data\/private\/router-token$/m,
+  );
 });

@@ -9,6 +9,7 @@ describe('the judge', () => {
   test('serves, puts back, tries again', () => {
     assert.deepEqual(judge({ kind: 'Answered' }, facts), { kind: 'Accept' });
     assert.deepEqual(judge({ kind: 'Refused', refusal: 'Full' }, facts), { kind: 'PutBack', refusal: 'Full' });
+    assert.deepEqual(judge({ kind: 'Unreached' }, { ...facts, spendRetry: () => false }), { kind: 'PutBack' });
     assert.deepEqual(judge(failed, facts), { kind: 'Retry' });
   });
 

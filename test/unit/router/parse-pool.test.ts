@@ -1,26 +1,26 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createChatParser } from '../../../src/router/stage/parse-pool.ts';
+import { createBodyParser } from '../../../src/router/stage/parse-pool.ts';
 
 const body = Buffer.from('{"model":"a","stream":true,"messages":[{"role":"user","content":"x"}]}');
 
 describe('parsing bodies', () => {
   test('says the same in the worker as here', async (t) => {
-    const here = createChatParser(1e9);
-    const there = createChatParser(0);
+    const here = createBodyParser(1e9);
+    const there = createBodyParser(0);
     t.after(() => there.stop());
     const wrong = Buffer.from('{"model":"a","messages":[]}');
     for (const bytes of [body, wrong, Buffer.from([0xff])]) {
-      assert.deepEqual(await there.parse(bytes), await here.parse(bytes));
+      assert.deepEqual(await there.parse(bytes, 'chat'), await here.parse(bytes, 'chat'));
     }
   });
 
   test('many at a time each get their own answer', async (t) => {
-    const there = createChatParser(0);
+    const there = createBodyParser(0);
     t.after(() => there.stop());
     const results = await Promise.all(
       Array.from({ length: 20 }, (_, index) =>
-        there.parse(Buffer.from(`{"model":"m${index}","messages":[{"role":"user","content":"x"}]}`)),
+        there.parse(Buffer.from(`{"model":"m${index}","prompt":"x"}`), 'completions'),
       ),
     );
     assert.deepEqual(
@@ -30,10 +30,10 @@ describe('parsing bodies', () => {
   });
 
   test('a worker that is gone ends what it had, and the next body starts another', async (t) => {
-    const there = createChatParser(0);
+    const there = createBodyParser(0);
     t.after(() => there.stop());
-    const lost = there.parse(body);
+    const lost = there.parse(body, 'chat');
     await Promise.all([there.stop(), assert.rejects(lost, /could not be parsed/)]);
-    assert.equal((await there.parse(body)).ok, true);
+    assert.equal((await there.parse(body, 'chat')).ok, true);
   });
 });

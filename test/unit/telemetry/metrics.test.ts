@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../../../src/lib/clock.ts';
 import { createMetrics, metricTable } from '../../../src/telemetry/metrics.ts';
 
 test('every row is rendered with its name, help and kind', async () => {
@@ -60,4 +61,14 @@ test('two parts in one process share nothing', async () => {
   const [one, other] = [createMetrics(), createMetrics()];
   one.set('queued', { model: 'm' }, 1);
   assert.doesNotMatch(await other.render(), /model="m"/);
+});
+
+test('timers, sockets and children of the process are counted when they are asked for', async () => {
+  const metrics = createMetrics();
+  const timersIn = (text: string) => Number(/stoker_process_resources\{kind="timer"\} (\d+)/.exec(text)?.[1]);
+  const before = timersIn(await metrics.render());
+  const timers = [systemClock.after(60_000, () => {}), systemClock.after(60_000, () => {})];
+  assert.equal(timersIn(await metrics.render()), before + 2);
+  for (const timer of timers) timer.cancel();
+  assert.equal(timersIn(await metrics.render()), before);
 });

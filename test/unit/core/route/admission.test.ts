@@ -42,6 +42,12 @@ describe('admission', () => {
     assert.equal(retryAfterMs(10 * RETRY_AFTER_MS_MAX), RETRY_AFTER_MS_MAX);
   });
 
+  test('a climb goes on while nobody waits for it', () => {
+    const warmth = { model: 'a', rung: 'Starting', etaMs: 4000 } as const;
+    assert.equal(estimateEtaMs({ warmth, warmthAgeMs: 3900, oldestWaitMs: 0 }), 100);
+    assert.equal(estimateEtaMs({ warmth, warmthAgeMs: 9000, oldestWaitMs: 0 }), 0);
+  });
+
   test('the estimate runs down with the wait, and never below 0', () => {
     const warmth = { model: 'a', rung: 'Asleep', etaMs: 800 } as const;
     assert.equal(estimateEtaMs({ warmth, warmthAgeMs: 10_000, oldestWaitMs: 300 }), 500);

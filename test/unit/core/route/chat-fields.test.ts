@@ -16,9 +16,16 @@ describe('the fields that the router acts on', () => {
   test('are read with their defaults', () => {
     const fields = read({ model: 'a/b', messages });
     assert.ok(fields.ok);
-    const { segments, ...rest } = fields.value;
-    assert.deepEqual(rest, { model: 'a/b', stream: false, includeUsage: false, answerTokensMax: undefined });
+    const { segments, promptTokens, ...rest } = fields.value;
+    assert.deepEqual(rest, {
+      model: 'a/b',
+      stream: false,
+      includeUsage: false,
+      answerTokensMax: undefined,
+      answers: 1,
+    });
     assert.equal(segments.length, 1);
+    assert.ok(promptTokens > 1);
   });
 
   test('max_completion_tokens goes before max_tokens; null is as good as nothing', () => {

@@ -63,6 +63,32 @@ test('null means absent, and values that ask for nothing are taken', () => {
   assert.equal(request.sampling.temperature, undefined);
 });
 
+test('log-probabilities are asked for by a switch and a number', () => {
+  const alternatives = (more: object) => parseChatRequest({ messages, ...more }).alternatives;
+  assert.equal(alternatives({}), undefined);
+  assert.equal(alternatives({ logprobs: false }), undefined);
+  assert.equal(alternatives({ logprobs: true }), 0);
+  assert.equal(alternatives({ logprobs: true, top_logprobs: 20 }), 20);
+});
+
+test('an engine with tools reads calls and their results, and still names what is wrong', () => {
+  const call = { id: 'c', type: 'function', function: { name: 'f', arguments: '{}' } };
+  const body = {
+    messages: [...messages, { role: 'assistant', content: null, tool_calls: [call] }, { role: 'tool', content: '7' }],
+    tools: [{ type: 'function', function: { name: 'f' } }],
+    tool_choice: 'required',
+  };
+  const request = parseChatRequest(body, { tools: true });
+  assert.deepEqual(
+    request.messages.map(({ role }) => role),
+    ['user', 'assistant', 'tool'],
+  );
+  assert.throws(
+    () => parseChatRequest({ ...body, response_format: { type: 'json_object' } }, { tools: true }),
+    Refusal,
+  );
+});
+
 const refused: readonly (readonly [object, string])[] = [
   [{}, 'messages'],
   [{ messages: [] }, 'messages'],
@@ -85,9 +111,14 @@ const refused: readonly (readonly [object, string])[] = [
     'messages[1].content[1]',
   ],
   [{ messages: [{ role: 'assistant', content: null, tool_calls: [] }] }, 'messages[0].tool_calls'],
-  [{ messages, n: 2 }, 'n'],
-  [{ messages, logprobs: true }, 'logprobs'],
+  [{ messages, n: 9 }, 'n'],
+  [{ messages, n: 0 }, 'n'],
+  [{ messages, logprobs: 1 }, 'logprobs'],
+  [{ messages, logprobs: true, top_logprobs: 21 }, 'top_logprobs'],
   [{ messages, top_logprobs: 3 }, 'top_logprobs'],
+  [{ messages, audio: {} }, 'audio'],
+  [{ messages, modalities: ['audio'] }, 'modalities'],
+  [{ messages, functions: [{}] }, 'functions'],
   [{ messages, tools: [{}] }, 'tools'],
   [{ messages, tool_choice: 'required' }, 'tool_choice'],
   [{ messages, response_format: { type: 'json_object' } }, 'response_format'],

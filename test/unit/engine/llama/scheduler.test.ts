@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { TokenScores } from '../../../../src/engine/llama/loaded-model.ts';
 import { createServerMetrics } from '../../../../src/engine/llama/metrics.ts';
 import { Busy, Refusal } from '../../../../src/engine/llama/refusal.ts';
 import { greedySampling } from '../../../../src/engine/llama/sampling.ts';
@@ -263,6 +264,88 @@ test('whenIdle tells of idleness, or that it took too long', async () => {
   slow.abort.abort();
   await assert.rejects(slowRun, codeOf('client_gone'));
   assert.equal(clock.pendingTimers(), 0);
+  await scheduler.close(closing);
+});
+
+/** Jobs of one request that share a signal. */
+function requestOf(prompts: readonly string[], given: Partial<Job> = {}) {
+  const requests = prompts.map((prompt) => request(prompt, given));
+  const abort = new AbortController();
+  const jobs = requests.map(({ job }) => ({ ...job, signal: abort.signal }));
+  return { jobs, abort, texts: () => requests.map(({ text }) => text()) };
+}
+
+test('several answers of one request run side by side, and each is told as it ends', async () => {
+  const { scheduler, model } = setUp({ slots: 4, answerTo: (prompt) => prompt.repeat(prompt.length) });
+  const { jobs, texts } = requestOf(['ab', 'c', 'abc']);
+  const order: number[] = [];
+  const ends = await scheduler.runAll(jobs, (index) => order.push(index));
+  assert.deepEqual(texts(), ['abab', 'c', 'abcabcabc']);
+  assert.deepEqual(order, [1, 0, 2]);
+  assert.deepEqual(
+    ends.map(({ promptTokens }) => promptTokens),
+    [2, 1, 3],
+  );
+  await scheduler.close(closing);
+  assert.deepEqual(model.broken, []);
+});
+
+test('a request counts once against the queue, however many answers it asks for', async () => {
+  const { scheduler } = setUp({ slots: 1, queueMax: 1, answerTo: () => 'ok' });
+  const many = scheduler.runAll(requestOf(['a', 'b', 'c', 'd']).jobs, () => {});
+  const one = scheduler.run(request('e').job);
+  await assert.rejects(scheduler.run(request('f').job), codeOf('queue_full'));
+  assert.equal((await many).length, 4);
+  await one;
+  await scheduler.close(closing);
+});
+
+test('a request with many answers lets others have a slot first', async () => {
+  const { scheduler } = setUp({ slots: 2, queueMax: 8, answerTo: () => 'ok' });
+  const order: string[] = [];
+  const many = scheduler.runAll(requestOf(['a', 'b', 'c', 'd', 'e', 'f']).jobs, (index) => order.push(`many ${index}`));
+  const one = scheduler.run(request('one').job).then(() => order.push('one'));
+  await Promise.all([many, one]);
+  assert.ok(order.indexOf('one') <= 3, order.join());
+  await scheduler.close(closing);
+});
+
+test('an abort ends all answers of a request, waiting ones too', async () => {
+  const { scheduler } = setUp({ slots: 2 });
+  const { jobs, abort } = requestOf(['a', 'b', 'c'], { tokensMax: 150 });
+  const run = scheduler.runAll(jobs, () => {});
+  await until(() => scheduler.busy === 2, 'two run');
+  abort.abort();
+  await assert.rejects(run, codeOf('client_gone'));
+  await until(() => scheduler.busy + scheduler.queued === 0, 'nothing is left');
+  await scheduler.close(closing);
+});
+
+test('scores come with the tokens of those that asked, beside others that did not', async () => {
+  const { scheduler } = setUp({ slots: 2, answerTo: () => 'ok' });
+  const scored: unknown[] = [];
+  const plain: unknown[] = [];
+  const sinkOf = (seen: unknown[]) => ({
+    take(_token: number, scores?: TokenScores) {
+      seen.push(scores);
+      return 'more' as const;
+    },
+    ready: () => true,
+  });
+  await Promise.all([
+    scheduler.run(request('a', { alternatives: 2, sink: sinkOf(scored) }).job),
+    scheduler.run(request('b', { sink: sinkOf(plain) }).job),
+  ]);
+  assert.deepEqual(scored[0], {
+    token: 'o'.charCodeAt(0),
+    logprob: -0.25,
+    alternatives: [
+      { token: 'o'.charCodeAt(0), logprob: -0.25 },
+      { token: 'o'.charCodeAt(0) + 1, logprob: -1.25 },
+    ],
+  });
+  assert.equal(scored.length, 2);
+  assert.deepEqual(plain, [undefined, undefined]);
   await scheduler.close(closing);
 });
 
