@@ -19,7 +19,7 @@ function generateFiles(): GeneratedFile[] {
   const definitions = resourceDefinitions();
   return [
     ...definitions.map((definition) => ({
-      path: `charts/stoker-crds/crds/${definition.plural}.yaml`,
+      path: `charts/stoker-crds/definitions/${definition.plural}.yaml`,
       text: `# ${origin}\n${renderCrdYaml(definition)}`,
     })),
     ...definitions.map((definition) => ({

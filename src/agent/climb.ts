@@ -59,7 +59,15 @@ export async function startEngine(
     const loadedMs = clock.nowMs() - beganMs - spawnedMs;
     const checked = await probe(spawned, context);
     const totalMs = clock.nowMs() - beganMs;
-    const climb: Climb = { from: 'Staged', spawnedMs, loadedMs, probedMs: totalMs - spawnedMs - loadedMs, totalMs };
+    const warmedMs = spawned.warmedMs?.();
+    const climb: Climb = {
+      from: 'Staged',
+      spawnedMs,
+      loadedMs,
+      ...(warmedMs === undefined ? {} : { warmedMs }),
+      probedMs: totalMs - spawnedMs - loadedMs,
+      totalMs,
+    };
     return { type: 'up', climbed: { process: spawned, climb, ...checked } };
   } catch (error) {
     return endFailed(process, error, context);

@@ -93,8 +93,8 @@ function settleClimb(
   slot.log.info({ ...nameOf(instance), ...flatten(climb), build }, 'the instance is awake');
 }
 
-function flatten({ from, totalMs, spawnedMs, loadedMs, probedMs }: Climb) {
-  return { from, totalMs, spawnedMs, loadedMs, probedMs };
+function flatten({ from, totalMs, spawnedMs, loadedMs, warmedMs, probedMs }: Climb) {
+  return { from, totalMs, spawnedMs, loadedMs, warmedMs, probedMs };
 }
 
 function watch(instance: Instance, process: EngineProcess, launch: Launch, slot: SlotContext): RunningEngine {

@@ -43,7 +43,9 @@ export const inferencePaths: ReadonlySet<string> = new Set([
   '/v1/completions',
   EMBEDDINGS_PATH,
 ]);
-/** The largest answer to /v1/embeddings; every other JSON answer is far smaller. */
+/** The largest JSON answer with choices. */
+export const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
+/** The largest answer to /v1/embeddings. */
 export const EMBEDDINGS_BYTES_MAX = 32 * 1024 * 1024;
 /** The largest single frame; a longer one is garbage and ends the stream. */
 export const FRAME_BYTES_MAX = 1024 * 1024;

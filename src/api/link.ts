@@ -2,6 +2,7 @@
 // Messages only grow: receivers ignore unknown fields (DESIGN §14.1). Times on the wire are ages and remaining
 // milliseconds, never timestamps. Everything that orders carries (epoch, seq); receivers drop lower pairs.
 import { z } from 'zod';
+import { ARGUMENTS_MAX, engineArgumentSchema, type ThirdPartyEngine } from './engine-arguments.ts';
 import { samplingSchema } from './model.ts';
 import { probeSampleSchema } from './model-revision.ts';
 import { simulatedWeightsSchema } from './simulated-weights.ts';
@@ -12,7 +13,9 @@ import { simulationSchema } from './simulation.ts';
  * 2 added the launch of the engine Sim (LINK_VERSION_SIM) and the upstreams of the routing table (LINK_VERSION_UPSTREAMS).
  */
 export const LINK_VERSION_MIN = 1;
-export const LINK_VERSION_MAX = 2;
+export const LINK_VERSION_MAX = 3;
+/** 3 added the launches of engines that are not ours. Agents below it are never sent one. */
+export const LINK_VERSION_THIRD_PARTY = 3;
 /** An agent whose session speaks less must never be sent a launch of the engine Sim: it would refuse the whole target. */
 export const LINK_VERSION_SIM = 2;
 /** A router whose session speaks less passes over the upstreams of its table, and has no way to their models. */
@@ -72,6 +75,8 @@ export const climbSchema = z.object({
   from: z.enum(['Staged', 'Asleep']),
   spawnedMs: ms.optional(),
   loadedMs: ms.optional(),
+  /** The part of loadedMs after the weights were in memory, for engines that tell: compiling, capturing, a first run. */
+  warmedMs: ms.optional(),
   probedMs: ms.optional(),
   totalMs: ms,
 });
@@ -162,10 +167,63 @@ const simLaunchSchema = z.object({
 });
 export type SimLaunch = z.infer<typeof simLaunchSchema>;
 
-export const launchSchema = z.discriminatedUnion('engine', [llamaLaunchSchema, simLaunchSchema]);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** What an engine that is not ours is started with besides. */
+const thirdPartyFields = {
+  /** Checked against the engine's list once more before it is started (engine-arguments.ts). */
+  args: z.array(engineArgumentSchema).max(ARGUMENTS_MAX),
+  /** The image that it runs from, by digest; missing where there is no image. */
+  imageDigest: z
+    .string()
+    .regex(/^sha256:[0-9a-f]{64}$/)
+    .optional(),
+  /** What config.json names first under `architectures`; decides whether it is known to survive sleep. */
+  architecture: z.string().min(1).max(128).optional(),
+  weightsPath: z.string().min(1).max(1024),
+  weightsSizeBytes: z.int().min(0),
+  weightsSha256: sha256,
+};
+
+/** Since version 3, like the two below. The weights are a folder; their digest is that of its files (weights-folder.ts). */
+const vllmLaunchSchema = z.object({
+  engine: z.literal('Vllm'),
+  ...launchFields,
+  ...thirdPartyFields,
+  /** Room for keys and values on each accelerator. Missing: what the engine finds free. */
+  kvCacheBytes: z.int().min(1).optional(),
+});
+export type VllmLaunch = z.infer<typeof vllmLaunchSchema>;
+
+const sglangLaunchSchema = z.object({
+  engine: z.literal('Sglang'),
+  ...launchFields,
+  ...thirdPartyFields,
+  /** Tokens that all requests together may hold. Missing: what the engine finds room for. */
+  kvTokens: z.int().min(1).optional(),
+});
+export type SglangLaunch = z.infer<typeof sglangLaunchSchema>;
+
+/** The weights are one GGUF file. Its room for keys and values follows from context length and concurrency. */
+const llamaServerLaunchSchema = z.object({
+  engine: z.literal('LlamaServer'),
+  ...launchFields,
+  ...thirdPartyFields,
+});
+export type LlamaServerLaunch = z.infer<typeof llamaServerLaunchSchema>;
+
+export const launchSchema = z.discriminatedUnion('engine', [
+  llamaLaunchSchema,
+  simLaunchSchema,
+  vllmLaunchSchema,
+  sglangLaunchSchema,
+  llamaServerLaunchSchema,
+]);
 export type Launch = z.infer<typeof launchSchema>;
 /** Engines that run in a slot, as processes of an agent. */
 export type SlotEngine = Launch['engine'];
+/** Those of them that are part of Stoker. */
+export type OwnEngine = Exclude<SlotEngine, ThirdPartyEngine>;
 
 export const targetInstanceSchema = z.object({
   model: name,

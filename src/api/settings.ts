@@ -65,6 +65,15 @@ export const settingTable = {
     processes: ['up', 'router', 'controller', 'agent'],
     description: 'Port of health, metrics and the status page. 0 picks a free one.',
   },
+  adminHost: {
+    flag: 'admin-host',
+    variable: 'STOKER_ADMIN_HOST',
+    schema: text,
+    fallback: '127.0.0.1',
+    processes: ['router', 'controller'],
+    description:
+      'Address that the administration port listens on. Beyond loopback the router answers only health and metrics there.',
+  },
   apiPort: {
     flag: 'api-port',
     variable: 'STOKER_API_PORT',
@@ -119,6 +128,14 @@ export const settingTable = {
     fallback: 'default',
     processes: ['controller'],
     description: 'Namespace of the objects.',
+  },
+  leaseHolder: {
+    flag: 'lease-holder',
+    variable: 'STOKER_LEASE_HOLDER',
+    schema: z.string().regex(/^[A-Za-z0-9]([-A-Za-z0-9._]{0,251}[A-Za-z0-9])?$/, 'it must be a name'),
+    processes: ['controller'],
+    description:
+      'Name under which the controller leads. A new one of that name takes over at once, so give each replica its own. Unset: host name and a random part.',
   },
   linkUrl: {
     flag: 'link-url',

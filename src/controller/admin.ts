@@ -14,13 +14,13 @@ interface AdminOptions {
   decisionOf(model: string): Decided | undefined;
 }
 
-type Handle = (request: IncomingMessage, response: ServerResponse) => void;
+export type AdminHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
 const EXPLAIN = '/explain/scale/';
 
-export function createAdminHandler(options: AdminOptions): Handle {
+export function createAdminHandler(options: AdminOptions): AdminHandler {
   const digest = digestOf(options.token);
-  const pages: Readonly<Record<string, (response: ServerResponse) => void>> = {
+  const pages: Pages = {
     '/healthz': (response) => answer(response, 200, 'ok\n'),
     '/readyz': (response) => {
       const missing = options.missing();
@@ -28,16 +28,41 @@ export function createAdminHandler(options: AdminOptions): Handle {
     },
     '/metrics': (response) => void answerMetrics(response, options.metrics),
   };
+  return createPages(pages, (path, request, response) => {
+    if (!path.startsWith(EXPLAIN)) return false;
+    if (isAllowed(request.headers.authorization, digest)) explain(path.slice(EXPLAIN.length), response, options);
+    else answer(response, 401, 'The administration token is needed.\n');
+    return true;
+  });
+}
+
+type Pages = Readonly<Record<string, (response: ServerResponse) => void>>;
+
+/** Answers GET and HEAD by path; `other` returns false for a path that it does not know either. */
+function createPages(
+  pages: Pages,
+  other: (path: string, request: IncomingMessage, response: ServerResponse) => boolean = () => false,
+): AdminHandler {
   return (request, response) => {
     const path = (request.url ?? '').split('?')[0] ?? '';
     const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
     if (request.method !== 'GET' && request.method !== 'HEAD') answer(response, 405, 'Only GET is answered here.\n');
     else if (page !== undefined) page(response);
-    else if (!path.startsWith(EXPLAIN)) answer(response, 404, 'There is nothing here.\n');
-    else if (!isAllowed(request.headers.authorization, digest))
-      answer(response, 401, 'The administration token is needed.\n');
-    else explain(path.slice(EXPLAIN.length), response, options);
+    else if (!other(path, request, response)) answer(response, 404, 'There is nothing here.\n');
   };
+}
+
+/** What a replica answers that does not lead: it is alive, and ready once it could take over. */
+export function createStandbyHandler(options: { readonly metrics: Metrics; isSynced(): boolean }): AdminHandler {
+  const { metrics, isSynced } = options;
+  return createPages({
+    '/healthz': (response) => answer(response, 200, 'ok\n'),
+    '/readyz': (response) => {
+      if (isSynced()) answer(response, 200, 'ok: standing by, another replica leads\n');
+      else answer(response, 503, 'The objects have not been read yet.\n');
+    },
+    '/metrics': (response) => void answerMetrics(response, metrics),
+  });
 }
 
 function answer(response: ServerResponse, status: number, text: string, type = 'text/plain; charset=utf-8'): void {

@@ -1,5 +1,6 @@
 // What agents and routers say: their sessions, the last report of each slot, the demand of each router, and what each was
 // told. Remembers and counts; never decides. Everything here is lost with the process and comes back with their hellos.
+import { thirdPartyEngines } from '../api/engine-arguments.ts';
 import {
   type Acknowledge,
   type AgentReport,
@@ -7,6 +8,7 @@ import {
   type Demand,
   type InstanceReport,
   LINK_VERSION_SIM,
+  LINK_VERSION_THIRD_PARTY,
   type SlotEngine,
 } from '../api/link.ts';
 import { adoptInstances } from '../core/plan/adopt.ts';
@@ -184,13 +186,15 @@ export function isOutdated({ session }: AgentRecord): boolean {
   return session !== undefined && agreeOnVersion(session.hello.versions) === undefined;
 }
 
-const sinceSim: ReadonlySet<SlotEngine> = new Set(['Sim']);
+const sinceThirdParty: ReadonlySet<SlotEngine> = new Set(thirdPartyEngines);
+const sinceSim: ReadonlySet<SlotEngine> = new Set(['Sim', ...thirdPartyEngines]);
 const nothing: ReadonlySet<SlotEngine> = new Set();
 
 /** Engines that an agent's link version has no words for. */
 export function listLacking({ session }: AgentRecord): ReadonlySet<SlotEngine> {
   const version = session === undefined ? undefined : agreeOnVersion(session.hello.versions);
-  return version !== undefined && version < LINK_VERSION_SIM ? sinceSim : nothing;
+  if (version === undefined || version >= LINK_VERSION_THIRD_PARTY) return nothing;
+  return version < LINK_VERSION_SIM ? sinceSim : sinceThirdParty;
 }
 
 function noteClimb(

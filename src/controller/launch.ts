@@ -1,6 +1,6 @@
 // What an engine needs to run a revision in a slot: pinned facts from the ModelRevision, serving settings from the Model.
 // Pure. Where the file lies may have moved since the pin; its digest has not.
-import type { Launch, SlotEngine } from '../api/link.ts';
+import type { Launch, OwnEngine } from '../api/link.ts';
 import type { Model } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
 import type { Pool } from '../api/pool.ts';
@@ -41,7 +41,7 @@ export function renderLaunch(facts: LaunchFacts): Launch | undefined {
 
 function renderFrame(
   { revision, model, pool, engineBuild }: LaunchFacts,
-  { contextLength, engine }: { readonly contextLength: number; readonly engine: SlotEngine },
+  { contextLength, engine }: { readonly contextLength: number; readonly engine: OwnEngine },
 ) {
   const { spec, metadata, status } = revision;
   const { serving, servedName } = model.spec;
@@ -64,10 +64,10 @@ const autoSleep = {
   Llama: 'Level2',
   // Imitates what large models are kept asleep for: a wake from host memory.
   Sim: 'Level1',
-} as const satisfies Record<SlotEngine, Launch['sleep']>;
+} as const satisfies Record<OwnEngine, Launch['sleep']>;
 
 /** The engine of a revision as a process of a slot; undefined when it needs none. */
-export function slotEngineOf({ spec }: ModelRevision): SlotEngine | undefined {
+export function slotEngineOf({ spec }: ModelRevision): OwnEngine | undefined {
   return spec.engine.name === 'Remote' ? undefined : spec.engine.name;
 }
 

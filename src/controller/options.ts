@@ -1,5 +1,5 @@
 // What the controller is composed of. Everything outside comes in here: Kubernetes, the hub, the engine's files, time.
-import type { SlotEngine } from '../api/link.ts';
+import type { OwnEngine } from '../api/link.ts';
 import type { SimulatedWeights } from '../api/simulated-weights.ts';
 import type { ClimbTimes } from '../core/plan/climb.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -15,7 +15,7 @@ export interface ControllerOptions {
   createHub(handlers: HubHandlers): Hub;
   readonly weights: WeightsResolver;
   /** What a pin records of each engine, for example builtin:<hash>. */
-  readonly engineBuilds: Readonly<Record<SlotEngine, string>>;
+  readonly engineBuilds: Readonly<Record<OwnEngine, string>>;
   /** The first guess of how long simulated weights climb, at the speed of life. */
   simulatedClimb(simulated: SimulatedWeights): Required<ClimbTimes>;
   /** Higher than that of every controller before. */

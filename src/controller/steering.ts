@@ -1,7 +1,7 @@
 // The planning loop: observe, plan, check, act. Runs soon after anything changed and at a steady pace; every run plans for
 // all models and slots at once. Owns the last decisions and what slots were assigned. Never waits for anything in between.
 import { kinds } from '../api/kinds.ts';
-import { type Rung, residentRungs, rungs, type SlotEngine } from '../api/link.ts';
+import { type OwnEngine, type Rung, residentRungs, rungs } from '../api/link.ts';
 import { checkPlacement } from '../core/check/placement.ts';
 import { planPlacement } from '../core/plan/place.ts';
 import type { Placement, PlaceSnapshot } from '../core/plan/placement.ts';
@@ -39,7 +39,7 @@ export interface SteeringOptions {
   readonly fleet: Fleet;
   readonly trials: Trials;
   readonly upstreams: Upstreams;
-  readonly engineBuilds: Readonly<Record<SlotEngine, string>>;
+  readonly engineBuilds: Readonly<Record<OwnEngine, string>>;
   readonly simulatedClimb: ControllerOptions['simulatedClimb'];
   readonly epoch: number;
   slotKey(podUid: string): string;
@@ -317,7 +317,9 @@ class PlanningLoop implements Steering {
       const awake = slot.instances.find(({ rung, probed }) => rung === 'Awake' && probed);
       if (awake !== undefined && !slot.isLeaving) labels.set(slot.name, awake.model);
       const text = slot.instances.map(({ rung }) => rung).join();
-      pools.set(slot.pool, `${pools.get(slot.pool) ?? ''}${slot.name} ${slot.isUsable} ${text};`);
+      // A slot that cannot be commanded is replaced when it has nothing to do, so its Pool hears of that.
+      const state = slot.isUsable ? 'usable' : slot.instances.some(({ inFlight }) => inFlight > 0) ? 'busy' : 'idle';
+      pools.set(slot.pool, `${pools.get(slot.pool) ?? ''}${slot.name} ${state} ${text};`);
     }
     const before = { labels: this.#labels, pools: this.#poolTexts };
     this.#labels = labels;

@@ -1,7 +1,7 @@
 // Tells agents their targets: whole, fenced by (epoch, seq), only when something is different or the session is new.
 // Never tells a slot less than it has because something could not be looked up.
 import { kinds } from '../api/kinds.ts';
-import type { SlotEngine, TargetInstance } from '../api/link.ts';
+import type { OwnEngine, TargetInstance } from '../api/link.ts';
 import type { Assignment } from '../core/plan/snapshot.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { AgentRecord, Fleet } from './fleet.ts';
@@ -12,7 +12,7 @@ import { SLOT_KEY_VERSION } from './slot-keys.ts';
 interface TellerOptions {
   readonly cluster: Cluster;
   readonly fleet: Fleet;
-  readonly engineBuilds: Readonly<Record<SlotEngine, string>>;
+  readonly engineBuilds: Readonly<Record<OwnEngine, string>>;
   slotKey(podUid: string): string;
   nextFence(): { readonly epoch: number; readonly seq: number };
 }

@@ -3,13 +3,18 @@ import { join } from 'node:path';
 import type { Launch } from '../api/link.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import type { Rng } from '../lib/rng.ts';
 import type { EngineAdapter } from '../ports/engine.ts';
 import { createFileDigests } from './file-digest.ts';
 import { createGroupRecords } from './group-records.ts';
 import { createLlamaAdapter } from './llama-adapter.ts';
+import { createLlamaServerAdapter } from './llama-server-adapter.ts';
 import type { Environment } from './process-group.ts';
+import { createSglangAdapter } from './sglang-adapter.ts';
 import { createSimAdapter } from './sim-adapter.ts';
 import { endStaleGroups } from './stale-groups.ts';
+import { createPorts } from './third-party/free-port.ts';
+import { createVllmAdapter } from './vllm-adapter.ts';
 
 export interface Engines {
   readonly adapters: Readonly<Record<Launch['engine'], EngineAdapter>>;
@@ -23,6 +28,8 @@ export interface EnginesOptions {
   /** Threads of the built-in engine. */
   readonly threads: number;
   readonly clock: Clock;
+  /** Ports of engines that are not ours are drawn from it. */
+  readonly rng: Rng;
   readonly log: Log;
   /** Accelerator memory of the slot that simulated engines share. Unset: four accelerators of 80 GB. */
   readonly simSlotBytes?: number;
@@ -31,15 +38,19 @@ export interface EnginesOptions {
 }
 
 export function createEngines(options: EnginesOptions): Engines {
-  const { stateDir, threads, clock, log, simSlotBytes } = options;
+  const { stateDir, threads, clock, rng, log, simSlotBytes } = options;
   const records = createGroupRecords(stateDir, log);
   const digests = createFileDigests(join(stateDir, 'digests.json'));
   const own = { records, environment: options.environment ?? {}, clock };
+  const thirdParty = { ...own, digests, ports: createPorts(rng) };
   const slotBytes = simSlotBytes === undefined ? {} : { slotBytes: simSlotBytes };
   return {
     adapters: {
       Llama: createLlamaAdapter({ ...own, threads, digests }),
       Sim: createSimAdapter({ ...own, ...slotBytes }),
+      Vllm: createVllmAdapter(thirdParty),
+      Sglang: createSglangAdapter(thirdParty),
+      LlamaServer: createLlamaServerAdapter(thirdParty),
     },
     endStale: () => endStaleGroups({ records, clock, log }),
   };

@@ -90,6 +90,10 @@ function describeServer(started: { group: ProcessGroup; lines: ServerLines; key:
       whenLoaded: lines.whenReady,
       probe: client.probe,
       check: (signal) => checkStep(client, signal),
+      async load(signal) {
+        const { busy, queued } = await client.health(signal);
+        return { running: busy, waiting: queued };
+      },
       memory: async () => ({ residentBytes: (await readResidentBytes(group.pid)) ?? 0 }),
       stop: group.stop,
     },

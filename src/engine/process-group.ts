@@ -37,8 +37,12 @@ export interface GroupOptions {
   readonly command: string;
   readonly args: readonly string[];
   /** Written to its standard input as the first line. Never in its arguments: other users can read those. */
-  readonly firstLine: string;
+  readonly firstLine?: string;
   readonly environment: Environment;
+  /** Set besides, in the place of what our own engines get. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** It is not one of ours: lines and last words are looked for on both of its streams. */
+  readonly mixesStreams?: boolean;
   readonly onLine: (line: string) => void;
   readonly records: GroupRecords;
   readonly clock: Clock;
@@ -60,7 +64,7 @@ export async function spawnGroup(options: GroupOptions): Promise<ProcessGroup> {
   const child = spawn(options.command, [...options.args], {
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: engineEnvironment(options.instance, options.environment),
+    env: engineEnvironment(options),
   });
   const words = createTail(LAST_WORDS_BYTES_MAX);
   const left = new Promise<EngineExit>((resolve) => {
@@ -68,10 +72,14 @@ export async function spawnGroup(options: GroupOptions): Promise<ProcessGroup> {
   });
   child.stdout.on('data', createLineReader(options.onLine));
   child.stderr.on('data', (bytes: Buffer) => words.push(bytes));
+  if (options.mixesStreams === true) {
+    child.stdout.on('data', (bytes: Buffer) => words.push(bytes));
+    child.stderr.on('data', createLineReader(options.onLine));
+  }
   // The pipe breaks when the child ends; its exit says so already.
   for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on('error', () => {});
   const pid = await spawned(child, options.command);
-  child.stdin.write(`${options.firstLine}\n`);
+  if (options.firstLine !== undefined) child.stdin.write(`${options.firstLine}\n`);
   const startTicks = (await readProcess(pid))?.startTicks ?? '';
   const leader = { pid, startTicks };
   await options.records.add({ instance: options.instance, ...leader });
@@ -92,14 +100,16 @@ export async function spawnGroup(options: GroupOptions): Promise<ProcessGroup> {
   };
 }
 
-function engineEnvironment(instance: string, environment: Environment): Record<string, string> {
+// Two arenas: glibc's default keeps memory of many threads and an engine would grow at every reload.
+const ownVariables = { MALLOC_ARENA_MAX: '2' };
+
+function engineEnvironment({ instance, environment, variables }: GroupOptions): Record<string, string> {
   const kept: Record<string, string> = { PATH: '/usr/local/bin:/usr/bin:/bin' };
   for (const name of passedOn) {
     const value = environment[name];
     if (value !== undefined) kept[name] = value;
   }
-  // Two arenas: glibc's default keeps memory of many threads and an engine would grow at every reload.
-  return { ...kept, MALLOC_ARENA_MAX: '2', [INSTANCE_VARIABLE]: instance };
+  return { ...kept, ...(variables ?? ownVariables), [INSTANCE_VARIABLE]: instance };
 }
 
 function spawned(child: Child, command: string): Promise<number> {

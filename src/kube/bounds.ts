@@ -33,5 +33,14 @@ export const EVENT_SERIES_MAX = 1000;
 /** Events about one object: this many at once, then one each EVENT_REFILL_MS. */
 export const EVENT_TOKENS_MAX = 25;
 export const EVENT_REFILL_MS = 300_000;
-/** Rounds of optimistic concurrency for the epoch. */
-export const EPOCH_TRIES_MAX = 10;
+/** A leader that is not heard of for this long is over. */
+export const LEASE_MS = 15_000;
+export const LEASE_RENEW_MS = 2000;
+/** After a renewal that failed. */
+export const LEASE_RETRY_MS = 500;
+/** A leader that could not renew for this long ends itself: well before others may take over. */
+export const LEASE_GIVE_UP_MS = 10_000;
+/** How often those who stand by look at the Lease, on average. */
+export const LEASE_LOOK_MS = 1000;
+/** How long a leader that stops tries to give the Lease back. */
+export const LEASE_RELEASE_MS_MAX = 1000;

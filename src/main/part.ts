@@ -10,6 +10,8 @@ export interface StartedPart {
   readonly facts: Facts;
   /** Ends everything the part started. Must finish by itself; the frame gives up after `stopMsMax`. */
   stop(): Promise<void>;
+  /** Resolves with a sentence when the part cannot go on. The process then stops with exit code 1, to be started anew. */
+  readonly ended?: Promise<string>;
 }
 
 export interface Part {
@@ -39,7 +41,12 @@ export async function runPart(part: Part): Promise<number> {
     if (started !== undefined) {
       tellParent({ type: 'ready', facts: started.facts });
       part.log.info(started.facts, `${part.name} is ready`);
-      await asked;
+      const sentence = await Promise.race([asked, ...(started.ended === undefined ? [] : [started.ended])]);
+      if (sentence !== undefined) {
+        part.log.error({ reason: sentence }, `${part.name} cannot go on`);
+        await stopWithin(part, starting);
+        return 1;
+      }
     }
   } catch (error) {
     const sentence = startSentence(error);
@@ -130,4 +137,14 @@ function settingOf(settings: readonly PortSetting[], error: Error): PortSetting 
 function takenSentence(setting: PortSetting | undefined): string {
   if (setting === undefined) return 'A port is already in use.';
   return `Port ${setting.port} is already in use. Choose another with --${setting.flag} N or ${setting.variable}=N (0 picks a free one).`;
+}
+
+/** Rejects at once when the process is asked to stop; what `work` rejects with after that is nobody's news. */
+export function unlessStopped<T>(stopping: AbortSignal, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(stopping.reason);
+    if (stopping.aborted) onAbort();
+    stopping.addEventListener('abort', onAbort, { once: true });
+    void work.then(resolve, reject).finally(() => stopping.removeEventListener('abort', onAbort));
+  });
 }

@@ -34,6 +34,7 @@ async function startRouter(settings: Settings, log: ReturnType<typeof createLog>
     release,
     host,
     port: settings.port ?? 8080,
+    adminHost: settings.adminHost ?? '127.0.0.1',
     adminPort: settings.adminPort ?? 8081,
     ...(keysFile === undefined ? {} : { apiKeys: keysFile.keys }),
     connectLink: (handlers, hello) =>

@@ -12,7 +12,7 @@ import { type DataFolder, lockDataFolder, openDataFolder, writePrivateFile } fro
 import { applyDemoOnce } from './demo.ts';
 import { chooseLinkPort, rememberLinkPort } from './link-port.ts';
 import { openRotatingFile } from './log-file.ts';
-import type { Facts, Part, StartedPart } from './part.ts';
+import { type Facts, type Part, type StartedPart, unlessStopped } from './part.ts';
 import { renderClusterScreen, renderScreen } from './screen.ts';
 import { type ChildSpec, type Supervised, stokerCommand, supervise } from './supervisor.ts';
 
@@ -89,16 +89,6 @@ async function stopInOrder(children: readonly Supervised[]): Promise<void> {
   for (const name of stopOrder) {
     for (const child of children.filter((one) => one.name === name)) await child.stop();
   }
-}
-
-/** Rejects at once when the person interrupts; what `work` rejects with after that is nobody's news. */
-function unlessStopped<T>(stopping: AbortSignal, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(stopping.reason);
-    if (stopping.aborted) onAbort();
-    stopping.addEventListener('abort', onAbort, { once: true });
-    void work.then(resolve, reject).finally(() => stopping.removeEventListener('abort', onAbort));
-  });
 }
 
 type Start = (spec: ChildSpec) => Promise<Facts>;
@@ -200,6 +190,8 @@ function controllerSpec(settings: Settings, folder: DataFolder, linkPort: number
       ...['--link-port', keptPort(linkPort, last?.linkPort)],
       ...['--admin-port', keptPort(0, last?.adminPort)],
       ...['--admin-token-file', folder.secretFile('controller-admin-token')],
+      // The lock of the data folder keeps it the only one: a restarted controller need not wait for the Lease.
+      ...['--lease-holder', 'local'],
       ...['--log-level', settings.logLevel ?? 'info'],
     ],
     stopMsMax: 5000,

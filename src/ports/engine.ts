@@ -13,6 +13,14 @@ export interface EngineMemory {
   readonly residentBytes: number;
 }
 
+/** What an engine works on right now, by its own account. */
+export interface EngineLoad {
+  readonly running: number;
+  readonly waiting: number;
+  /** The part of its room for keys and values that is taken, 0 to 1; absent when it does not say. */
+  readonly kvUsedShare?: number;
+}
+
 /** A started engine: one process group that carries STOKER_INSTANCE=<id>. Methods reject with Error whose message is a sentence. */
 export interface EngineProcess {
   readonly pid: number;
@@ -24,6 +32,8 @@ export interface EngineProcess {
   readonly exited: Promise<EngineExit>;
   /** Resolves when the model is loaded; rejects with the reason when it cannot be, or when the process ends. */
   whenLoaded(signal: AbortSignal): Promise<void>;
+  /** The part of the load that came after the weights were in memory, in milliseconds; for engines that tell. */
+  warmedMs?(): number | undefined;
   /** Eight tokens of a fixed prompt, alone, with no reuse of earlier work. */
   probe(signal: AbortSignal): Promise<ProbeSample>;
   /** Releases the model's memory and keeps the process. Idempotent. */
@@ -35,6 +45,8 @@ export interface EngineProcess {
   /** The engine's build, for example builtin:<hash>. */
   identity(signal: AbortSignal): Promise<{ readonly build: string }>;
   memory(): Promise<EngineMemory>;
+  /** Nothing while it sleeps. Rejects when the engine does not answer. */
+  load(signal: AbortSignal): Promise<EngineLoad>;
   /** Ends the group: SIGTERM, then SIGKILL after `graceMs`, then every process that carries its instance id. */
   stop(graceMs: number): Promise<EngineExit>;
 }
@@ -44,6 +56,6 @@ export interface EngineAdapter {
   readonly engine: Launch['engine'];
   /** Whether this launch is known to survive sleep and wake. Others are stopped instead. */
   survivesSleep(launch: Launch): boolean;
-  /** Spawns the group; resolves once its HTTP answers (the model may still be loading). */
+  /** Spawns the group; resolves once its HTTP answers, or, when that comes only with the model, once it runs. */
   start(instance: string, launch: Launch, signal: AbortSignal): Promise<EngineProcess>;
 }

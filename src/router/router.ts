@@ -30,6 +30,8 @@ export interface RouterOptions {
   readonly release: string;
   readonly host: string;
   readonly port: number;
+  /** 127.0.0.1 when unset. Beyond loopback only health and metrics answer: the page is for this machine (DESIGN §11). */
+  readonly adminHost?: string;
   readonly adminPort: number;
   /** Missing: only this machine may ask, and asks without a key. */
   readonly apiKeys?: ApiKeys;
@@ -50,8 +52,6 @@ export interface Router {
   stop(graceMs: number): Promise<void>;
 }
 
-/** The page of the administration port is for this machine (DESIGN §11). */
-const ADMIN_HOST = '127.0.0.1';
 /** After the cut: time for the last bytes to leave. */
 const FLUSH_MS_MAX = 1000;
 
@@ -80,7 +80,7 @@ class RunningRouter implements Router {
     this.#context = this.#createContext();
     this.#server = createOpenAiServer(this.#context);
     this.#admin = createAdminServer({
-      host: ADMIN_HOST,
+      host: options.adminHost ?? '127.0.0.1',
       port: options.adminPort,
       metrics: options.metrics,
       log: options.log,

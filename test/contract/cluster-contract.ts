@@ -7,6 +7,7 @@ import { listContract } from './lists.ts';
 import { objectContract } from './objects.ts';
 import { patchContract } from './patches.ts';
 import { portContract } from './port.ts';
+import { refusalContract } from './refusals.ts';
 import { type ContractServer, Session } from './session.ts';
 import { subresourceContract } from './subresources.ts';
 import { tableContract } from './tables.ts';
@@ -18,6 +19,7 @@ const parts: Readonly<Record<string, (session: Session) => void>> = {
   patches: patchContract,
   subresources: subresourceContract,
   validation: validationContract,
+  'good and bad objects': refusalContract,
   lists: listContract,
   watches: watchContract,
   deletion: deletionContract,

@@ -10,6 +10,7 @@ import { llamaBuild } from '../../src/engine/llama-build.ts';
 import { findMembers } from '../../src/engine/proc.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
+import { createRng } from '../../src/lib/rng.ts';
 import { wanted } from '../support/fake-hub.ts';
 import { podUid, type RunningAgent, readFrames, slotRequest, startAgent } from '../support/running-agent.ts';
 
@@ -35,7 +36,7 @@ describe('an agent with the built-in engine', { timeout: 120_000 }, () => {
   const stateDir = mkdtempSync(join(tmpdir(), 'stoker-llama-'));
   let running: RunningAgent;
   before(async () => {
-    const engines = createEngines({ stateDir, threads: 1, clock: systemClock, log: silentLog });
+    const engines = createEngines({ stateDir, threads: 1, clock: systemClock, rng: createRng(1), log: silentLog });
     running = await startAgent({ engines, stateDir, limits: { retryMsBase: 50, retryMsMax: 200 } });
   });
   after(async () => {

@@ -396,6 +396,19 @@ test('log-probabilities do not change the text, whatever the settings of samplin
   }
 });
 
+test('a JSON answer that grows beyond its bound is refused, and the same one can be streamed', async () => {
+  const body = { messages: [{ role: 'user', content: 'Go on.' }], logit_bias: letters, n: 8 };
+  const scored = { ...body, logprobs: true, top_logprobs: 20 };
+  const refused = await postJson('/v1/chat/completions', scored);
+  assert.deepEqual([refused.status, refused.json.error.param], [400, 'stream']);
+  assert.match(refused.json.error.message, /grown beyond 4194304 bytes/);
+  const stream = await readStream(
+    await server.call('/v1/chat/completions', { method: 'POST', body: JSON.stringify({ ...scored, stream: true }) }),
+  );
+  assert.equal(stream.done, true);
+  assert.ok((await untilHealth(server, (answer) => answer.busy === 0)) < 500);
+});
+
 test('text completions tell log-probabilities in their own form', async () => {
   const body = { prompt: 'Once upon a time', max_tokens: 5, temperature: 0 };
   const { json } = await postJson('/v1/completions', { ...body, logprobs: 2 });

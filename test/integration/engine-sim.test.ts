@@ -18,6 +18,7 @@ import { healthAnswerSchema } from '../../src/engine/llama/protocol.ts';
 import { findMembers } from '../../src/engine/proc.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
+import { createRng } from '../../src/lib/rng.ts';
 import type { EngineAdapter, EngineProcess } from '../../src/ports/engine.ts';
 import { podUid, readFrames, slotRequest, startAgent } from '../support/running-agent.ts';
 
@@ -103,7 +104,8 @@ describe('the simulated engine', { timeout: 120_000 }, () => {
   const started = new Map<string, EngineProcess>();
   let serial = 0;
   const engines = (simSlotBytes = 320e9) =>
-    createEngines({ stateDir, threads: 1, simSlotBytes, clock: systemClock, log: silentLog }).adapters.Sim;
+    createEngines({ stateDir, threads: 1, simSlotBytes, clock: systemClock, rng: createRng(1), log: silentLog })
+      .adapters.Sim;
   beforeEach(() => {
     adapter = engines();
   });
@@ -288,8 +290,10 @@ describe('the simulated engine', { timeout: 120_000 }, () => {
   });
 
   test('serves more than it has places for in turn, and refuses beyond its queue', async () => {
-    const engine = await startLoaded(launchOf([], { simulation: { faults: [], speedPercent: 800 } }));
-    const answers = await Promise.all(Array.from({ length: 13 }, () => postJson(engine, ask('Go on.'))));
+    const engine = await startLoaded(launchOf([], { simulation: { faults: [], speedPercent: 1000 } }));
+    // Long enough for all of them to arrive while the first ones run, also on a busy machine.
+    const long = ask('Go on.', { max_tokens: 400, seed: 16 });
+    const answers = await Promise.all(Array.from({ length: 13 }, () => postJson(engine, long)));
     const statuses = answers.map(({ status }) => status).sort();
     assert.deepEqual(statuses, [...Array(12).fill(200), 429]);
   });
@@ -526,7 +530,7 @@ describe('an agent with the simulated engine', { timeout: 60_000 }, () => {
   const CLIMB_MS_MAX = 20_000;
 
   test('a wake that corrupts the output never reaches a caller', async () => {
-    const engines = createEngines({ stateDir, threads: 1, clock: systemClock, log: silentLog });
+    const engines = createEngines({ stateDir, threads: 1, clock: systemClock, rng: createRng(1), log: silentLog });
     const running = await startAgent({ engines, limits: { retryMsBase: 500, retryMsMax: 500 } });
     const { hub } = running;
     const launch = launchOf([{ kind: 'CorruptWake', at: [1] }]);

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Launch } from '../../src/api/link.ts';
 import type { ProbeSample } from '../../src/api/model-revision.ts';
 import type { Engines } from '../../src/engine/engines.ts';
-import type { EngineExit, EngineProcess } from '../../src/ports/engine.ts';
+import type { EngineAdapter, EngineExit, EngineProcess } from '../../src/ports/engine.ts';
 
 export const goodSample: ProbeSample = {
   tokenIds: [1, 2, 3, 4, 5, 6, 7, 8],
@@ -73,7 +73,7 @@ export function createFakeEngine(): FakeEngine {
   return {
     behaviour,
     processes,
-    engines: { adapters: { Llama: adapter, Sim: { ...adapter, engine: 'Sim' } }, endStale: async () => 0 },
+    engines: { adapters: adaptersLike(adapter), endStale: async () => 0 },
     latest() {
       const last = processes.at(-1);
       if (last === undefined) throw new Error('no engine was started');
@@ -82,6 +82,17 @@ export function createFakeEngine(): FakeEngine {
     async close() {
       for (const process of processes) await process.stop(0);
     },
+  };
+}
+
+/** The same for every engine. */
+export function adaptersLike(adapter: EngineAdapter): Engines['adapters'] {
+  return {
+    Llama: adapter,
+    Sim: { ...adapter, engine: 'Sim' },
+    Vllm: { ...adapter, engine: 'Vllm' },
+    Sglang: { ...adapter, engine: 'Sglang' },
+    LlamaServer: { ...adapter, engine: 'LlamaServer' },
   };
 }
 
@@ -140,6 +151,7 @@ async function startProcess(instance: string, launch: Launch, behaviour: FakeBeh
     check: (signal) => behaviour.check(process, signal),
     identity: async () => ({ build: 'builtin:0123456789ab' }),
     memory: async () => ({ residentBytes: 1000 }),
+    load: async () => ({ running: 0, waiting: 0 }),
     async stop() {
       log.push('stop');
       await behaviour.stop(process);

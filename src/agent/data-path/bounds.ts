@@ -2,8 +2,6 @@
 
 /** A request's body; the router allows at most as much. */
 export const BODY_BYTES_MAX = 32 * 1024 * 1024;
-/** A JSON answer is held whole so that its fields can be set. */
-export const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 /** An engine's error answer. */
 export const ERROR_BYTES_MAX = 64 * 1024;
 export const HEADER_BYTES_MAX = 16 * 1024;

@@ -4,7 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Dispatcher, Pool } from 'undici';
-import { EMBEDDINGS_BYTES_MAX, EMBEDDINGS_PATH } from '../../api/data-path.ts';
+import { ANSWER_BYTES_MAX, EMBEDDINGS_BYTES_MAX, EMBEDDINGS_PATH } from '../../api/data-path.ts';
 import {
   type AnswerNames,
   createFrameStream,
@@ -12,10 +12,11 @@ import {
   nameChunk,
   parseObject,
 } from '../../core/stream/canonical-frames.ts';
+import { translateRefusal } from '../../core/stream/engine-refusal.ts';
 import { type Clock, deadlineSignal, type Timer } from '../../lib/clock.ts';
 import { RequestCut } from '../in-flight.ts';
 import type { Flight } from '../slot.ts';
-import { ANSWER_BYTES_MAX, BODY_BYTES_MAX, ERROR_BYTES_MAX, LINGER_MS_MAX } from './bounds.ts';
+import { BODY_BYTES_MAX, ERROR_BYTES_MAX, LINGER_MS_MAX } from './bounds.ts';
 import { nameEmbeddings } from './embeddings-answer.ts';
 import { createMemberScan } from './member-scan.ts';
 import { openStream, sendError, sendJson, sendParts, sendPiece, sendRefusal } from './outgoing.ts';
@@ -141,6 +142,8 @@ async function passEmbeddings(given: EngineAnswer, response: ServerResponse, nam
   throw new RequestCut('upstream_garbled', 'The engine sent something that is no list of vectors.');
 }
 
+/** Whatever status an engine that is not ours chose for it. */
+const REFUSED_STATUS = 400;
 /** Statuses that mean something to the caller or to the router; any other one says that agent and engine disagree. */
 const passedStatuses = new Set([400, 408, 413, 422, 429, 500, 502, 503, 504]);
 
@@ -151,6 +154,11 @@ async function passError(given: EngineAnswer, response: ServerResponse): Promise
     sendJson(response, given.statusCode, bytes);
     return;
   }
+  const refusal = whole === undefined ? undefined : translateRefusal(given.statusCode, whole);
+  if (refusal !== undefined) {
+    sendJson(response, REFUSED_STATUS, JSON.stringify(refusal));
+    return;
+  }
   const said = whole === undefined ? undefined : engineError(whole);
   throw new RequestCut(
     'upstream_failed',
@@ -158,9 +166,16 @@ async function passError(given: EngineAnswer, response: ServerResponse): Promise
   );
 }
 
+/** The shape and the codes of our own engines. Others number their errors. */
 function hasErrorShape(whole: Readonly<Record<string, unknown>>): boolean {
   const { error } = whole;
-  return typeof error === 'object' && error !== null && 'message' in error && 'code' in error;
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    'message' in error &&
+    'code' in error &&
+    typeof error.code === 'string'
+  );
 }
 
 /** Undefined when there is more. `onChunk` sees each piece as it comes. */

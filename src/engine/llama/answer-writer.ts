@@ -1,11 +1,12 @@
 // Writes one answer, with all of its choices, to its caller: a stream of server-sent events, or one JSON body.
 // Must never write after the end, never pretend that a cut stream was whole ([DONE] only follows a whole answer), and never
-// let a reader that is behind fill the memory: it says so, and gives up on a reader that does not catch up.
+// let a reader that is behind or an answer that is too large fill the memory: it says so, and gives up.
 import type { ServerResponse } from 'node:http';
+import { ANSWER_BYTES_MAX } from '../../api/data-path.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { AnswerShape, Finish } from './answer-shape.ts';
-import type { PieceScores, SpelledScores } from './logprobs.ts';
-import { type Refusal, renderRefusal, sendRefusal } from './refusal.ts';
+import { estimateScoreBytes, type PieceScores, type SpelledScores } from './logprobs.ts';
+import { Refusal, renderRefusal, sendRefusal } from './refusal.ts';
 
 /** A reader that takes nothing for this long is given up, and its slot freed. */
 export const DRAIN_WAIT_MS_MAX = 30_000;
@@ -39,6 +40,13 @@ export interface AnswerFrame {
   readonly created: number;
   readonly model: string;
   readonly fingerprint: string;
+}
+
+interface WholeAnswer {
+  readonly response: ServerResponse;
+  readonly frame: AnswerFrame;
+  /** The body has grown beyond ANSWER_BYTES_MAX. Called once; the answer is to be failed. */
+  readonly onTooLarge: () => void;
 }
 
 export interface StreamOptions {
@@ -102,8 +110,9 @@ interface WholeChoice {
   finish: string;
 }
 
-export function createJsonWriter(response: ServerResponse, frame: AnswerFrame): AnswerWriter {
+export function createJsonWriter({ response, frame, onTooLarge }: WholeAnswer): AnswerWriter {
   const { shape } = frame;
+  let bytes = 0;
   const choices = new Map<number, WholeChoice>();
   const at = (index: number) => {
     const known = choices.get(index);
@@ -115,6 +124,13 @@ export function createJsonWriter(response: ServerResponse, frame: AnswerFrame): 
   return {
     begin() {},
     text(index, piece, scores) {
+      const isOver = bytes > ANSWER_BYTES_MAX;
+      bytes += Buffer.byteLength(piece) + (scores === undefined ? 0 : estimateScoreBytes(scores));
+      if (isOver) return;
+      if (bytes > ANSWER_BYTES_MAX) {
+        onTooLarge();
+        return;
+      }
       const choice = at(index);
       choice.pieces.push(piece);
       if (scores === undefined) return;
@@ -142,6 +158,15 @@ export function createJsonWriter(response: ServerResponse, frame: AnswerFrame): 
     },
     fail: (refusal) => sendRefusal(response, refusal),
   };
+}
+
+/** Why an answer that is not streamed was given up. */
+export function tooLargeRefusal(): Refusal {
+  return new Refusal(
+    'invalid_request',
+    `The answer has grown beyond ${ANSWER_BYTES_MAX} bytes. Stream it, or ask for fewer tokens, answers or log-probabilities.`,
+    'stream',
+  );
 }
 
 function frameOf(frame: AnswerFrame, object: string) {

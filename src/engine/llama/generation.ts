@@ -7,7 +7,13 @@ import type { Rng } from '../../lib/rng.ts';
 import type { AnswerWishes } from './answer-fields.ts';
 import type { AnswerShape } from './answer-shape.ts';
 import { type AnswerSink, createAnswerSink } from './answer-sink.ts';
-import { type AnswerUsage, type AnswerWriter, createJsonWriter, createStreamWriter } from './answer-writer.ts';
+import {
+  type AnswerUsage,
+  type AnswerWriter,
+  createJsonWriter,
+  createStreamWriter,
+  tooLargeRefusal,
+} from './answer-writer.ts';
 import type { ServerConfig } from './config.ts';
 import { wrongField } from './json-fields.ts';
 import type { LoadedModel } from './loaded-model.ts';
@@ -51,15 +57,21 @@ export async function generate(
   checkBiases(generation.wishes, context.model);
   const abort = new AbortController();
   response.once('close', () => abort.abort());
-  const writer = createWriter(generation, response, context, abort);
+  let isTooLarge = false;
+  const onTooLarge = () => {
+    isTooLarge = true;
+    abort.abort();
+  };
+  const writer = createWriter(generation, response, context, { onStuck: () => abort.abort(), onTooLarge });
   const works = createWorks(generation, context, { writer, signal: abort.signal });
   try {
     const jobs = works.map(({ job }) => job);
     const ends = await context.scheduler.runAll(jobs, (index, end) => works[index]?.sink.finish(end));
+    if (isTooLarge) throw tooLargeRefusal();
     writer.end(usageOf(ends, generation.wishes.choices));
   } catch (error) {
     abort.abort();
-    const refusal = refusalOf(error);
+    const refusal = isTooLarge ? tooLargeRefusal() : refusalOf(error);
     if (refusal.code === 'client_gone') response.destroy();
     else writer.fail(refusal);
   }
@@ -103,18 +115,18 @@ function createWriter(
   { wishes, shape }: Generation,
   response: ServerResponse,
   { config, clock, scheduler, fingerprint }: GenerationContext,
-  abort: AbortController,
+  { onStuck, onTooLarge }: { readonly onStuck: () => void; readonly onTooLarge: () => void },
 ): AnswerWriter {
   const created = Math.floor(clock.wallMs() / 1000);
   const frame = { shape, id: shape.newId(), created, model: config.servedName, fingerprint };
-  if (!wishes.stream) return createJsonWriter(response, frame);
+  if (!wishes.stream) return createJsonWriter({ response, frame, onTooLarge });
   return createStreamWriter({
     response,
     frame,
     includeUsage: wishes.includeUsage,
     clock,
     onReady: () => scheduler.resume(),
-    onStuck: () => abort.abort(),
+    onStuck,
   });
 }
 

@@ -38,6 +38,18 @@ function decodeBytes(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('utf8');
 }
 
+/** About what one token takes in JSON beside its own text and bytes: names, marks and a figure of 18 digits. */
+const SPELLED_BYTES = 60;
+
+/** About as many bytes as the scores take in a chat answer; a text answer takes fewer. */
+export function estimateScoreBytes(scores: PieceScores): number {
+  const one = ({ text, bytes }: SpelledToken) => SPELLED_BYTES + Buffer.byteLength(text) + 4 * (bytes?.length ?? 1);
+  return scores.reduce(
+    (sum, each) => sum + one(each) + each.alternatives.reduce((bytes, other) => bytes + one(other), 0),
+    0,
+  );
+}
+
 /** `logprobs` of a chat choice; null when none were asked for. */
 export function chatLogprobs(scores: PieceScores | undefined): object | null {
   if (scores === undefined) return null;

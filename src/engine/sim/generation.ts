@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../lib/clock.ts';
 import type { AnswerWishes } from '../llama/answer-fields.ts';
 import type { AnswerShape } from '../llama/answer-shape.ts';
-import { type AnswerWriter, createJsonWriter, createStreamWriter } from '../llama/answer-writer.ts';
+import { type AnswerWriter, createJsonWriter, createStreamWriter, tooLargeRefusal } from '../llama/answer-writer.ts';
 import { usageOf } from '../llama/generation.ts';
 import { wrongField } from '../llama/json-fields.ts';
 import { Refusal, refusalOf } from '../llama/refusal.ts';
@@ -63,7 +63,12 @@ export async function generateSim(
   const { choices, wishes } = generation;
   const struck = strike(response, context);
   await struck.opened;
-  const writer = createWriter(generation, response, context, struck);
+  let isTooLarge = false;
+  const onTooLarge = () => {
+    isTooLarge = true;
+    struck.abort();
+  };
+  const writer = createWriter(generation, response, context, { ...struck, onTooLarge });
   const sinks = choices.map((choice, index) => createSink(writer, index, choice, wishes.stops));
   const jobs = choices.map(({ promptTokens, answer }, index) => ({
     promptTokens,
@@ -74,10 +79,11 @@ export async function generateSim(
   }));
   try {
     const ends = await context.batch.runAll(jobs, (index, end) => sinks[index]?.finish(end));
+    if (isTooLarge) throw tooLargeRefusal();
     writer.end(usageOf(ends, wishes.choices));
   } catch (error) {
     struck.abort();
-    const refusal = refusalOf(error);
+    const refusal = isTooLarge ? tooLargeRefusal() : refusalOf(error);
     if (refusal.code === 'client_gone') response.destroy();
     else writer.fail(refusal);
   }
@@ -120,7 +126,7 @@ function createWriter(
   { wishes, shape }: SimGeneration,
   response: ServerResponse,
   context: SimContext,
-  struck: StruckRequest,
+  struck: StruckRequest & { readonly onTooLarge: () => void },
 ): AnswerWriter {
   const { config, clock, batch, fingerprint } = context;
   const onReady = () => batch.resume();
@@ -136,7 +142,7 @@ function createWriter(
         onReady,
         onStuck: () => struck.abort(),
       })
-    : createJsonWriter(response, frame);
+    : createJsonWriter({ response, frame, onTooLarge: struck.onTooLarge });
   if (trickle !== undefined) return { ...plain, ready: () => trickle.isDrained() && plain.ready() };
   return makeFaulty(plain, response, { struck, context, isStream: wishes.stream });
 }

@@ -13,7 +13,7 @@ import { silentLog } from '../../../src/lib/log.ts';
 import { createRng } from '../../../src/lib/rng.ts';
 import type { EngineExit, EngineProcess } from '../../../src/ports/engine.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
-import { goodSample } from '../../support/fake-engine.ts';
+import { adaptersLike, goodSample } from '../../support/fake-engine.ts';
 import { wanted } from '../../support/fake-hub.ts';
 
 const wrongSample: ProbeSample = { ...goodSample, tokenIds: [9, 2, 3, 4, 5, 6, 7, 8] };
@@ -59,6 +59,7 @@ function createPuppets() {
         check: async () => {},
         identity: async () => ({ build: 'builtin:0123456789ab' }),
         memory: async () => ({ residentBytes: 1 }),
+        load: async () => ({ running: 0, waiting: 0 }),
         stop: () => end(0),
       };
       alive.add(process);
@@ -80,7 +81,7 @@ function createWorld() {
   const counts = new Map<string, number>();
   const slot = new Slot({
     podUid: 'pod',
-    adapters: { Llama: puppets.adapter, Sim: puppets.adapter },
+    adapters: adaptersLike(puppets.adapter),
     incarnations: {
       latest: (revision) => counts.get(revision) ?? 0,
       take(revision) {

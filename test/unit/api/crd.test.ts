@@ -44,7 +44,7 @@ describe('our kinds as CRDs', () => {
     });
 
     test(`${definition.kind} is committed as generated`, () => {
-      const file = new URL(`../../../charts/stoker-crds/crds/${definition.plural}.yaml`, import.meta.url);
+      const file = new URL(`../../../charts/stoker-crds/definitions/${definition.plural}.yaml`, import.meta.url);
       const text = readFileSync(file, 'utf8');
       assert.ok(text.endsWith(renderCrdYaml(definition)), 'run: npm run generate');
       assert.deepEqual(parse(text), JSON.parse(JSON.stringify(renderCrd(definition))));

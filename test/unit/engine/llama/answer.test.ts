@@ -208,7 +208,7 @@ test('two choices: each has its opening, its index and its end', () => {
 
 test('a JSON answer has its choices in order, as text completions have them', () => {
   const { response, frames } = fakeResponse();
-  const writer = createJsonWriter(response, { ...frame, shape: textShape });
+  const writer = createJsonWriter({ response, frame: { ...frame, shape: textShape }, onTooLarge: () => {} });
   writer.text(1, 'b');
   writer.text(0, 'a', [{ text: 'a', bytes: undefined, logprob: -1, alternatives: [], offset: 0 }]);
   writer.finish(0, 'stop');
@@ -225,6 +225,22 @@ test('a JSON answer has its choices in order, as text completions have them', ()
     },
     { index: 1, text: 'b', logprobs: null, finish_reason: 'length' },
   ]);
+});
+
+test('a JSON answer that grows too large says so once and keeps nothing more', () => {
+  const { response } = fakeResponse();
+  let told = 0;
+  const writer = createJsonWriter({ response, frame, onTooLarge: () => (told += 1) });
+  const scored = { text: 'a', bytes: Uint8Array.of(97), logprob: -1, offset: 0 };
+  const scores = [{ ...scored, alternatives: Array(20).fill(scored) }];
+  let pieces = 0;
+  while (told === 0 && pieces < 1e6) {
+    writer.text(0, 'a', scores);
+    pieces += 1;
+  }
+  writer.text(0, 'a', scores);
+  assert.equal(told, 1);
+  assert.ok(pieces > 2000 && pieces < 10_000, `${pieces} tokens`);
 });
 
 test('a prompt counts once, however many answers it gets', () => {

@@ -1,0 +1,55 @@
+{{- /* The admission policies of one release, as YAML: name, what they are about, and their rules with sentences. */ -}}
+{{- define "stoker.policies" -}}
+- name: slots
+  resources: { group: "", version: v1, names: [pods], operations: [CREATE, UPDATE] }
+  validations:
+    - expression: >-
+        request.operation != 'CREATE' || object.metadata.?labels[?'stoker.dev/pool'].orValue('') == ''
+      message: A Pod with the label stoker.dev/pool is a slot, and slots are made by the controller. Change spec.slots of the Pool instead.
+      reason: Forbidden
+    - expression: >-
+        request.operation != 'CREATE' || object.spec.?serviceAccountName.orValue('') != 'stoker-slot'
+      message: The ServiceAccount stoker-slot is for slots, and slots are made by the controller. Use another ServiceAccount.
+      reason: Forbidden
+    - expression: >-
+        request.operation != 'UPDATE' ||
+        (object.metadata.?labels[?'stoker.dev/pool'].orValue('') == oldObject.metadata.?labels[?'stoker.dev/pool'].orValue('') &&
+        object.metadata.?labels[?'stoker.dev/awake'].orValue('') == oldObject.metadata.?labels[?'stoker.dev/awake'].orValue(''))
+      message: The labels stoker.dev/pool and stoker.dev/awake are written by the controller. Choose another label.
+      reason: Forbidden
+- name: revisions
+  resources: { group: stoker.dev, version: v1alpha1, names: [modelrevisions], operations: [CREATE, UPDATE] }
+  validations:
+    - expression: request.operation != 'CREATE'
+      message: ModelRevisions are made by the controller. Change spec.version of the Model, and it makes a new one.
+      reason: Forbidden
+    - expression: >-
+        request.operation != 'UPDATE' ||
+        object.metadata.?annotations[?'stoker.dev/weights-path'].orValue('') == oldObject.metadata.?annotations[?'stoker.dev/weights-path'].orValue('')
+      message: The annotation stoker.dev/weights-path is written by the controller. Change spec.version.weights of the Model instead.
+      reason: Forbidden
+- name: status
+  resources:
+    group: stoker.dev
+    version: v1alpha1
+    names: [pools/status, models/status, modelrevisions/status]
+    operations: [UPDATE]
+  validations:
+    - expression: "false"
+      message: The status is what the controller observed. Change the spec instead.
+      reason: Forbidden
+- name: tokens
+  resources: { group: "", version: v1, names: [serviceaccounts/token], operations: [CREATE] }
+  validations:
+    - expression: >-
+        !(request.name in ['stoker-slot', 'stoker-router']) || 'system:nodes' in request.userInfo.groups
+      message: Tokens of stoker-slot and stoker-router are made by the kubelet for the Pods that run as them, and by nobody else.
+      reason: Forbidden
+{{- if .Values.admissionPolicies.requireDigest }}
+- name: digests
+  resources: { group: stoker.dev, version: v1alpha1, names: [models], operations: [CREATE, UPDATE] }
+  validations:
+    - expression: object.spec.pinPolicy == 'RequireDigest'
+      message: This namespace wants every Model pinned. Set spec.pinPolicy to RequireDigest, and give the digest of the weights.
+{{- end }}
+{{- end -}}

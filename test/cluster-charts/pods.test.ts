@@ -1,0 +1,169 @@
+// What the Deployments of the chart run: only settings that the programs have, the `restricted` level, and selectors that
+// find the Pods they are meant for.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { LINK_AUDIENCE } from '../../src/api/link.ts';
+import { type ProcessName, parseSettings, settingsOf } from '../../src/api/settings.ts';
+import { renderSlotPod } from '../../src/controller/slot-pod.ts';
+import { objectOf, type RenderedObject, renderChart } from '../support/helm.ts';
+
+type Labels = Readonly<Record<string, string>>;
+
+const objects = renderChart({
+  set: ['tests.simulatedModel.enabled=true', 'controller.adminToken.existingSecret=admin'],
+});
+const slot = renderSlotPod(
+  {
+    apiVersion: 'stoker.dev/v1alpha1',
+    kind: 'Pool',
+    metadata: { name: 'p', uid: 'u' },
+    spec: {
+      accelerator: { resourceName: 'stoker.dev/cpu', countPerSlot: 1, className: 'cpu' },
+      slots: { min: 1, max: 1 },
+      sleepersPerSlotMax: 1,
+      maxDrainSeconds: 1,
+    },
+  },
+  1,
+  { linkUrl: 'ws://stoker-link', serviceAccount: 'stoker-slot', release: '0.1.0' },
+);
+const slotLabels = slot.metadata.labels as Labels;
+
+function podLabels(component: string): Labels {
+  if (component === 'slot') return slotLabels;
+  if (component === 'test') return objectOf(objects, 'Pod', 'stoker-test').metadata.labels ?? {};
+  return objectOf(objects, 'Deployment', `stoker-${component}`).spec.template.metadata.labels;
+}
+
+/** Components whose Pods a selector finds. */
+function findSelected(selector: Labels): string[] {
+  return ['controller', 'router', 'test', 'slot'].filter((component) =>
+    Object.entries(selector).every(([key, value]) => podLabels(component)[key] === value),
+  );
+}
+
+function podSpecs(): [string, RenderedObject['spec']][] {
+  return objects.flatMap(({ kind, metadata, spec }): [string, RenderedObject['spec']][] => {
+    if (kind === 'Deployment') return [[metadata.name, spec.template.spec]];
+    return kind === 'Pod' ? [[metadata.name, spec]] : [];
+  });
+}
+
+describe('the Pods of the chart', () => {
+  it('keep to the level restricted, with a read-only root', () => {
+    assert.equal(podSpecs().length, 3);
+    for (const [name, spec] of podSpecs()) {
+      assert.equal(spec.securityContext.runAsNonRoot, true, name);
+      assert.equal(spec.securityContext.seccompProfile.type, 'RuntimeDefault', name);
+      for (const { securityContext, resources } of spec.containers) {
+        assert.equal(securityContext.allowPrivilegeEscalation, false, name);
+        assert.equal(securityContext.readOnlyRootFilesystem, true, name);
+        assert.deepEqual(securityContext.capabilities, { drop: ['ALL'] }, name);
+        assert.ok(resources.requests.memory !== undefined && resources.limits.memory !== undefined, name);
+      }
+    }
+  });
+
+  it('mount a token of the API server only where one is used', () => {
+    const mounted = podSpecs().filter(([, spec]) => spec.automountServiceAccountToken !== false);
+    assert.deepEqual(mounted.map(([name]) => name).sort(), ['stoker-controller', 'stoker-test']);
+    for (const account of objects.filter(({ kind }) => kind === 'ServiceAccount')) {
+      assert.equal(account.automountServiceAccountToken, false, account.metadata.name);
+    }
+  });
+
+  for (const process of ['controller', 'router'] as const satisfies ProcessName[]) {
+    it(`give the ${process} only variables that it takes, with values that it accepts`, () => {
+      const [container] = objectOf(objects, 'Deployment', `stoker-${process}`).spec.template.spec.containers;
+      const known = new Set<string>(settingsOf(process).map(([, setting]) => setting.variable));
+      const variables = container.env.map(({ name }: { name: string }) => name);
+      assert.equal(new Set(variables).size, variables.length);
+      for (const name of variables) assert.ok(known.has(name), `${name} is a setting of the ${process}`);
+      const values = container.env.map(({ name, value }: { name: string; value?: string }) => [name, value ?? 'llm']);
+      parseSettings(process, {}, Object.fromEntries(values));
+      assert.deepEqual(container.command, ['stoker', process]);
+    });
+  }
+
+  it('use the ports that the programs listen on', () => {
+    const portsOf = (name: string) =>
+      objectOf(objects, 'Deployment', name).spec.template.spec.containers[0].ports.map(
+        ({ name: port, containerPort }: { name: string; containerPort: number }) => [port, containerPort],
+      );
+    const defaults = (process: ProcessName) => parseSettings(process, {}, {});
+    assert.deepEqual(portsOf('stoker-router'), [
+      ['http', defaults('router').port],
+      ['admin', defaults('router').adminPort],
+    ]);
+    assert.deepEqual(portsOf('stoker-controller'), [
+      ['link', defaults('controller').linkPort],
+      ['admin', defaults('controller').adminPort],
+    ]);
+  });
+
+  it('show the router a token for the link, and no other', () => {
+    const { volumes } = objectOf(objects, 'Deployment', 'stoker-router').spec.template.spec;
+    const tokens = volumes.flatMap(({ projected }: { projected?: { sources: object[] } }) => projected?.sources ?? []);
+    assert.deepEqual(tokens, [
+      { serviceAccountToken: { audience: LINK_AUDIENCE, expirationSeconds: 3600, path: 'token' } },
+    ]);
+  });
+
+  it('run as the accounts that the controller expects', () => {
+    const accountOf = (name: string) => objectOf(objects, 'Deployment', name).spec.template.spec.serviceAccountName;
+    assert.equal(accountOf('stoker-router'), 'stoker-router');
+    assert.equal(accountOf('stoker-controller'), 'stoker-controller');
+    objectOf(objects, 'ServiceAccount', slot.spec.serviceAccountName ?? '');
+  });
+});
+
+describe('the selectors of the chart', () => {
+  it('of Services, Deployments and disruption budgets find one component', () => {
+    const table: readonly (readonly [string, string, string])[] = [
+      ['Service', 'stoker', 'router'],
+      ['Service', 'stoker-router-metrics', 'router'],
+      ['Service', 'stoker-controller-metrics', 'controller'],
+      ['Deployment', 'stoker-router', 'router'],
+      ['Deployment', 'stoker-controller', 'controller'],
+      ['PodDisruptionBudget', 'stoker-router', 'router'],
+      ['PodDisruptionBudget', 'stoker-controller', 'controller'],
+    ];
+    for (const [kind, name, component] of table) {
+      const { selector } = objectOf(objects, kind, name).spec;
+      assert.deepEqual(findSelected(selector.matchLabels ?? selector), [component], `${kind} ${name}`);
+    }
+    assert.equal(objectOf(objects, 'Service', 'stoker-link').spec.selector, undefined);
+  });
+
+  it('of network policies let in who dials, and nobody else', () => {
+    const entering = (component: string, port: string | number): string[] => {
+      const policies = objects.filter(
+        ({ kind, spec }) => kind === 'NetworkPolicy' && findSelected(spec.podSelector.matchLabels).includes(component),
+      );
+      assert.equal(policies.length, 1, component);
+      const rules = policies[0]?.spec.ingress.filter((rule: { ports: { port: string | number }[] }) =>
+        rule.ports.some((one) => one.port === port),
+      );
+      return rules.flatMap((rule: { from?: { podSelector: { matchLabels: Labels } }[] }) =>
+        rule.from === undefined
+          ? ['everybody']
+          : rule.from.flatMap(({ podSelector }) => findSelected(podSelector.matchLabels)),
+      );
+    };
+    assert.deepEqual(entering('controller', 'link'), ['router', 'slot']);
+    assert.deepEqual(entering('slot', 8000), ['router']);
+    assert.deepEqual(entering('router', 'http'), ['everybody']);
+    for (const component of ['controller', 'router']) assert.deepEqual(entering(component, 'admin'), ['everybody']);
+  });
+
+  it('of network policies let a slot out to the controller alone', () => {
+    const { egress } = objectOf(objects, 'NetworkPolicy', 'stoker-slots').spec;
+    const reached = egress.flatMap(
+      (rule: { to?: { podSelector: { matchLabels: Labels } }[]; ports: { port: number }[] }) =>
+        rule.to === undefined
+          ? rule.ports.map(({ port }) => port)
+          : rule.to.flatMap(({ podSelector }) => findSelected(podSelector.matchLabels)),
+    );
+    assert.deepEqual(reached, [53, 53, 'controller']);
+  });
+});

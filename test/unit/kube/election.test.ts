@@ -1,0 +1,277 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import fc from 'fast-check';
+import { campaign, type ElectionOptions, type Leadership } from '../../../src/kube/election.ts';
+import { renderMicroTime } from '../../../src/kube/lease-store.ts';
+import { createManualClock, type ManualClock } from '../../../src/lib/clock.ts';
+import { silentLog } from '../../../src/lib/log.ts';
+import { createRng } from '../../../src/lib/rng.ts';
+import { createMemoryLease } from '../../support/memory-lease.ts';
+
+const never = new AbortController().signal;
+
+function candidate(
+  clock: ManualClock,
+  changes: Partial<ElectionOptions> & Pick<ElectionOptions, 'store'>,
+): ElectionOptions {
+  return { leaseName: 'stoker-controller', holder: 'a', clock, rng: createRng(3), log: silentLog, ...changes };
+}
+
+/** Lets time pass in small steps, so that everything that waits gets its turn. */
+async function pass(clock: ManualClock, ms: number, look = () => {}): Promise<void> {
+  for (let left = ms; left > 0; left -= 100) {
+    clock.advance(Math.min(100, left));
+    await turn();
+    look();
+  }
+}
+
+/** Notes when the candidate leads, and why it stops leading. */
+function follow(leading: Promise<Leadership>) {
+  const seen: { leadership?: Leadership; lost?: string } = {};
+  void leading.then(async (leadership) => {
+    seen.leadership = leadership;
+    seen.lost = await leadership.lost;
+  });
+  return seen;
+}
+
+function epochOf(seen: { leadership?: Leadership }): number | undefined {
+  return seen.leadership?.epoch;
+}
+
+test('the first candidate makes the Lease, with epoch 1 and six-digit times', async () => {
+  const [clock, memory] = [createManualClock(1_700_000_000_123), createMemoryLease()];
+  const leadership = await campaign(candidate(clock, { store: memory.store() }), never);
+  assert.equal(leadership.epoch, 1);
+  assert.ok(leadership.isHeld());
+  assert.deepEqual(memory.lease?.spec, {
+    holderIdentity: 'a',
+    leaseDurationSeconds: 15,
+    acquireTime: '2023-11-14T22:13:20.123000Z',
+    renewTime: '2023-11-14T22:13:20.123000Z',
+    leaseTransitions: 1,
+  });
+  assert.equal(renderMicroTime(createManualClock(1_700_000_000_000)), '2023-11-14T22:13:20.000000Z');
+});
+
+test('it is renewed every 2 s, and only its time changes', async () => {
+  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const leadership = await campaign(candidate(clock, { store: memory.store() }), never);
+  await pass(clock, 60_000);
+  assert.ok(leadership.isHeld());
+  assert.deepEqual(memory.epochs, [1]);
+  assert.equal(memory.lease?.metadata.resourceVersion, '31');
+  assert.equal(memory.lease?.spec?.renewTime, renderMicroTime(clock));
+});
+
+test('one that stands by takes over within 2 s when the Lease is given back, with the next epoch', async () => {
+  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const first = await campaign(candidate(clock, { store: memory.store() }), never);
+  const second = follow(campaign(candidate(clock, { store: memory.store(), holder: 'b' }), never));
+  await pass(clock, 30_000);
+  assert.equal(epochOf(second), undefined);
+  await first.release();
+  assert.equal(first.isHeld(), false);
+  await pass(clock, 2000);
+  assert.equal(epochOf(second), 2);
+  assert.deepEqual(memory.epochs, [1, 2]);
+});
+
+test('a leader that says nothing any more is followed after 15 s, and not before', async () => {
+  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  // Its clock is wrong by an hour: nobody compares times.
+  const renewTime = renderMicroTime(createManualClock(clock.wallMs() + 3_600_000));
+  memory.set({ holderIdentity: 'gone', leaseDurationSeconds: 15, renewTime, leaseTransitions: 7 });
+  const seen = follow(campaign(candidate(clock, { store: memory.store() }), never));
+  await pass(clock, 14_000);
+  assert.equal(epochOf(seen), undefined);
+  await pass(clock, 3000);
+  assert.equal(epochOf(seen), 8);
+});
+
+test('a change in between begins the 15 s anew', async () => {
+  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  memory.set({ holderIdentity: 'slow', leaseDurationSeconds: 15, leaseTransitions: 1 });
+  const seen = follow(campaign(candidate(clock, { store: memory.store() }), never));
+  await pass(clock, 12_000);
+  memory.set({ renewTime: renderMicroTime(clock) });
+  await pass(clock, 12_000);
+  assert.equal(epochOf(seen), undefined);
+  await pass(clock, 6000);
+  assert.equal(epochOf(seen), 2);
+});
+
+test('a new process of the same name waits for nothing, and its predecessor is over', async () => {
+  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const first = follow(campaign(candidate(clock, { store: memory.store() }), never));
+  await turn();
+  const second = await campaign(candidate(clock, { store: memory.store() }), never);
+  assert.equal(second.epoch, 2);
+  await pass(clock, 3000);
+  assert.match(first.lost ?? '', /Another controller leads: a/);
+  assert.equal(first.leadership?.isHeld(), false);
+  assert.ok(second.isHeld());
+});
+
+test('of candidates that start at the same moment one leads', async () => {
+  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const all = ['a', 'b', 'c', 'd'].map((holder) =>
+    follow(campaign(candidate(clock, { store: memory.store(), holder }), never)),
+  );
+  await pass(clock, 30_000);
+  assert.equal(all.filter(({ leadership }) => leadership?.isHeld() === true).length, 1);
+  assert.deepEqual(memory.epochs, [1]);
+});
+
+test('a leader that cannot renew gives up after 10 s, before anybody may follow', async () => {
+  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  let isCut = false;
+  const store = memory.store(() => (isCut ? 'Unavailable' : undefined));
+  const seen = follow(campaign(candidate(clock, { store }), never));
+  await pass(clock, 5000);
+  isCut = true;
+  await pass(clock, 8000);
+  assert.equal(seen.lost, undefined);
+  await pass(clock, 4000);
+  assert.match(seen.lost ?? '', /was not renewed for 10 s\. The last attempt: .*Unavailable in a test/);
+  assert.equal(seen.leadership?.isHeld(), false);
+});
+
+test('a failure that passes is survived', async () => {
+  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  let calls = 0;
+  const store = memory.store(() => (calls++ % 3 === 0 ? 'Throttled' : undefined));
+  const seen = follow(campaign(candidate(clock, { store }), never));
+  await pass(clock, 60_000);
+  assert.ok(seen.leadership?.isHeld());
+  assert.equal(seen.lost, undefined);
+});
+
+test('a process that stood still for too long does not hold the Lease, and asks nobody', async () => {
+  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  let calls = 0;
+  const store = memory.store(() => {
+    calls += 1;
+    return undefined;
+  });
+  const seen = follow(campaign(candidate(clock, { store }), never));
+  await turn();
+  const before = calls;
+  // One step: no timer fires in between, as after SIGSTOP.
+  clock.advance(60_000);
+  assert.equal(seen.leadership?.isHeld(), false);
+  await turn();
+  assert.match(seen.lost ?? '', /stood still/);
+  assert.equal(calls, before);
+});
+
+test('a label that a person sets is no other leader', async () => {
+  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const seen = follow(campaign(candidate(clock, { store: memory.store() }), never));
+  await pass(clock, 5000);
+  memory.set({});
+  await pass(clock, 20_000);
+  assert.ok(seen.leadership?.isHeld());
+  assert.equal(seen.lost, undefined);
+});
+
+test('a Lease that was removed is made again with the same epoch', async () => {
+  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  memory.set({ holderIdentity: '', leaseTransitions: 41 });
+  const seen = follow(campaign(candidate(clock, { store: memory.store() }), never));
+  await pass(clock, 3000);
+  memory.set(undefined);
+  await pass(clock, 3000);
+  assert.ok(seen.leadership?.isHeld());
+  assert.equal(memory.lease?.spec?.leaseTransitions, 42);
+});
+
+test('a server that says no is an error with a sentence; one that is away is waited for', async () => {
+  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  await assert.rejects(
+    campaign(candidate(clock, { store: memory.store(() => 'Forbidden') }), never),
+    /^Error: The Lease stoker-controller cannot be taken: Forbidden in a test$/,
+  );
+  let isAway = true;
+  const seen = follow(
+    campaign(candidate(clock, { store: memory.store(() => (isAway ? 'Timeout' : undefined)) }), never),
+  );
+  await pass(clock, 20_000);
+  isAway = false;
+  await pass(clock, 2000);
+  assert.equal(epochOf(seen), 1);
+});
+
+test('a renewal that was cut off on its way back does not keep the Lease from being given back', async () => {
+  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const leadership = await campaign(candidate(clock, { store: memory.store() }), never);
+  memory.set({});
+  await leadership.release();
+  assert.equal(memory.lease?.spec?.holderIdentity, '');
+});
+
+test('one that stands by can be stopped, and leaves no timer', async () => {
+  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  memory.set({ holderIdentity: 'other', leaseDurationSeconds: 15 });
+  const stopping = new AbortController();
+  const waiting = campaign(candidate(clock, { store: memory.store() }), stopping.signal);
+  await pass(clock, 3000);
+  stopping.abort(new Error('stop'));
+  await assert.rejects(waiting, /stop/);
+  assert.equal(clock.pendingTimers(), 0);
+});
+
+type Step =
+  | { readonly kind: 'pass' | 'freeze'; readonly ms: number }
+  | { readonly kind: 'cut'; readonly who: number; readonly on: boolean }
+  | { readonly kind: 'release'; readonly who: number };
+
+test('whatever fails and whoever stops: never two that hold it, and epochs only rise', async () => {
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: 100, max: 16_000 }) }),
+    fc.record({ kind: fc.constant('cut' as const), who: fc.nat(2), on: fc.boolean() }),
+    fc.record({ kind: fc.constant('freeze' as const), ms: fc.integer({ min: 100, max: 40_000 }) }),
+    fc.record({ kind: fc.constant('release' as const), who: fc.nat(2) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
+      const [clock, memory] = [createManualClock(), createMemoryLease()];
+      const cuts = [false, false, false];
+      const stopping = new AbortController();
+      const all = cuts.map((_, who) => {
+        const store = memory.store(() => (cuts[who] === true ? 'Unavailable' : undefined));
+        const options = candidate(clock, { store, holder: `c${who}`, rng: createRng(who + 1) });
+        const seen: { leadership?: Leadership } = {};
+        campaign(options, stopping.signal).then(
+          (leadership) => {
+            seen.leadership = leadership;
+          },
+          () => undefined,
+        );
+        return seen;
+      });
+      const check = () => {
+        assert.ok(all.filter(({ leadership }) => leadership?.isHeld() === true).length <= 1);
+        assert.deepEqual(
+          memory.epochs,
+          [...new Set(memory.epochs)].sort((a, b) => a - b),
+        );
+      };
+      const takeStep = async (one: Step) => {
+        if (one.kind === 'cut') cuts[one.who] = one.on;
+        else if (one.kind === 'freeze') clock.advance(one.ms);
+        else if (one.kind === 'release') await all[one.who]?.leadership?.release();
+        else await pass(clock, one.ms, check);
+      };
+      for (const one of steps) {
+        await takeStep(one);
+        check();
+      }
+      stopping.abort(new Error('done'));
+      for (const { leadership } of all) await leadership?.release();
+    }),
+    { numRuns: 60 },
+  );
+});
