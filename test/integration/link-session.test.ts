@@ -268,7 +268,7 @@ test('what breaks the rules ends the session with 1008 and a sentence', async ()
     [[report()], /the first message must be hello/],
     [[{ ...agentHello(), dataPort: 0 }], /bad hello at dataPort/],
     [[{ ...agentHello(), role: 'console' }], /bad hello at role/],
-    [[{ ...routerHello(), versions: { min: 3, max: 4 } }], /^version 3 to 4 is offered/],
+    [[{ ...routerHello(), versions: { min: 8, max: 9 } }], /^version 8 to 9 is offered/],
     [[agentHello('wrong')], /the Pod is not yours/],
     [[agentHello('twice'), agentHello('twice')], /hello came twice/],
     [[agentHello('bad'), { ...report(), instances: 7 }], /bad report at instances/],
