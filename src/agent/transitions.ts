@@ -18,6 +18,7 @@ import {
   startEngine,
   wakeEngine,
 } from './climb.ts';
+import { hideLoad } from './engine-load.ts';
 import { RequestCut } from './in-flight.ts';
 import type { Incarnations } from './incarnations.ts';
 import { type Instance, instanceIdOf, type RunningEngine } from './instance.ts';
@@ -156,6 +157,8 @@ async function cutFlights(instance: Instance, sentence: string, { clock }: SlotC
 
 export function moveTo(instance: Instance, rung: Rung, slot: SlotContext): void {
   if ((rung === 'Draining' || rung === 'Stopping') && wasSteady(instance, slot)) instance.failures = 0;
+  const wasUp = instance.rung === 'Awake' || instance.rung === 'Draining';
+  if (wasUp && rung !== 'Awake' && rung !== 'Draining') hideLoad(instance.model, slot.metrics);
   instance.rung = rung;
   instance.rungSinceMs = slot.clock.nowMs();
   if (rung !== 'Awake' && rung !== 'Draining') instance.probed = false;

@@ -2,6 +2,7 @@
 // machine is slow. Never touches an engine that a transition works on.
 import { deadlineSignal } from '../lib/clock.ts';
 import { raceAbort } from './climb.ts';
+import { showLoad } from './engine-load.ts';
 import type { Instance } from './instance.ts';
 import type { SlotContext } from './transitions.ts';
 
@@ -16,6 +17,8 @@ export async function checkVitals(instance: Instance, slot: SlotContext): Promis
   try {
     await raceAbort(engine.process.check(deadline.signal), deadline.signal);
     const { residentBytes } = await engine.process.memory();
+    const load = await raceAbort(engine.process.load(deadline.signal), deadline.signal);
+    if (isUp(instance)) showLoad(instance.model, load, slot.metrics);
     engine.misses = 0;
     if (instance.engine === engine) instance.residentBytes = residentBytes;
   } catch (error) {
@@ -26,4 +29,9 @@ export async function checkVitals(instance: Instance, slot: SlotContext): Promis
   }
   const isStillThere = instance.engine === engine && engine.exit === undefined;
   return isStillThere && engine.misses >= limits.vitalsMissesMax ? 'unresponsive' : 'fine';
+}
+
+/** It may have begun to fall asleep while it was asked. */
+function isUp({ rung }: Instance): boolean {
+  return rung === 'Awake' || rung === 'Draining';
 }

@@ -5,9 +5,10 @@ import { kinds, type Secret } from '../api/kinds.ts';
 import { UPSTREAM_KEY_CHARS_MAX } from '../api/link.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
-import type { Cluster, ClusterErrorReason } from '../ports/cluster.ts';
+import type { Cluster, ClusterError } from '../ports/cluster.ts';
 import { SECRET_EVERY_MS, SECRET_WANTED_EVERY_MS } from './bounds.ts';
 import { API_KEY_ANNOTATION } from './launch.ts';
+import { SEED_SECRET } from './slot-keys.ts';
 import { outcomeOfError } from './status.ts';
 import { done, type Outcome } from './work-queue.ts';
 
@@ -48,10 +49,10 @@ export function createUpstreams(cluster: Cluster, onChange: (model: string) => v
       const origin = revision === undefined ? undefined : keyOriginOf(revision);
       if (revision === undefined || origin === undefined) return done;
       const [secret = '', entry = ''] = origin.split('/');
-      const found = await cluster.read(kinds.Secret, secret, signal);
+      const judged = secret === SEED_SECRET ? ok(ownSecret) : await readKey(cluster, { secret, entry }, signal);
       signal.throwIfAborted();
-      if (!found.ok && !isVerdict(found.error.reason)) return outcomeOfError(found.error);
-      const state = found.ok ? judgeSecret(found.value, { secret, entry }) : unreadable(secret, found.error.reason);
+      if (!judged.ok) return outcomeOfError(judged.error);
+      const state = judged.value;
       const before = kept.get(name);
       kept.set(name, { origin, state });
       if (before?.origin !== origin || !isSame(before.state, state)) onChange(revision.spec.modelName);
@@ -61,6 +62,25 @@ export function createUpstreams(cluster: Cluster, onChange: (model: string) => v
       for (const name of kept.keys()) if (!revisions.has(name)) kept.delete(name);
     },
   };
+}
+
+/** A Model must not be a way to have the keys of slots sent somewhere. */
+const ownSecret: UpstreamState = {
+  type: 'refused',
+  reason: 'SecretForbidden',
+  message: `The Secret ${SEED_SECRET} is Stoker's own and no API key. Change spec.version.remote.apiKeySecretRef.`,
+};
+
+/** Fails with an error that says nothing about the Secret. */
+async function readKey(
+  cluster: Cluster,
+  { secret, entry }: { readonly secret: string; readonly entry: string },
+  signal: AbortSignal,
+): Promise<Result<UpstreamState, ClusterError>> {
+  const found = await cluster.read(kinds.Secret, secret, signal);
+  if (found.ok) return ok(judgeSecret(found.value, { secret, entry }));
+  const { reason } = found.error;
+  return reason === 'NotFound' || reason === 'Forbidden' ? ok(unreadable(secret, reason)) : fail(found.error);
 }
 
 /** `secret/entry` of a revision that somebody else serves; undefined when it needs no key. */
@@ -88,12 +108,7 @@ function parseKey(encoded: string): Result<string, string> {
   return /^[!-~]+$/.test(key) ? ok(key) : fail('it holds characters that are not visible ASCII.');
 }
 
-/** Other errors say nothing about the Secret. */
-function isVerdict(reason: ClusterErrorReason): boolean {
-  return reason === 'NotFound' || reason === 'Forbidden';
-}
-
-function unreadable(secret: string, reason: ClusterErrorReason): UpstreamState {
+function unreadable(secret: string, reason: 'NotFound' | 'Forbidden'): UpstreamState {
   if (reason === 'NotFound') {
     const message = `There is no Secret ${secret}. Make it, or change spec.version.remote.apiKeySecretRef.`;
     return { type: 'refused', reason: 'SecretMissing', message };

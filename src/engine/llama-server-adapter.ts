@@ -29,8 +29,12 @@ export function createLlamaServerAdapter(options: FolderEngineOptions): EngineAd
       await verifyWeights(launch, options.digests, signal);
       const dialect = llamaServerDialect(launch, options.environment);
       const build = renderImageBuild(launch.imageDigest);
-      const { servedName } = launch;
-      return startThirdParty({ instance, servedName, dialect, build, buildPrefix: 'llama-server' }, options, signal);
+      const { engine, servedName } = launch;
+      return startThirdParty(
+        { instance, engine, servedName, dialect, build, buildPrefix: 'llama-server' },
+        options,
+        signal,
+      );
     },
   };
 }
@@ -40,7 +44,8 @@ const propsSchema = z.object({ build_info: z.string().min(1).max(64) });
 function llamaServerDialect(launch: LlamaServerLaunch, environment: Environment): EngineDialect {
   return {
     command: (at) => llamaServerCommand(launch, at, environment),
-    saysWeightsLoaded: (line) => line.includes('warming up the model'),
+    // It warms up within its load and does not tell.
+    saysWeightsLoaded: () => false,
     // 503 {"error":{"code":503,"message":"Loading model"}} until it is loaded.
     isUp: (http, signal) => isHealthy(http, '/health', signal),
     probe: (http, _salt, signal) => llamaServerProbe(http, signal),

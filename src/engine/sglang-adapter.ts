@@ -29,8 +29,8 @@ export function createSglangAdapter(options: FolderEngineOptions): EngineAdapter
       await verifyFolder(launch, options.digests, signal);
       const dialect = sglangDialect(launch, options.clock);
       const build = renderImageBuild(launch.imageDigest);
-      const { servedName } = launch;
-      return startThirdParty({ instance, servedName, dialect, build, buildPrefix: 'sglang' }, options, signal);
+      const { engine, servedName } = launch;
+      return startThirdParty({ instance, engine, servedName, dialect, build, buildPrefix: 'sglang' }, options, signal);
     },
   };
 }

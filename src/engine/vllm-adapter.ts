@@ -32,8 +32,8 @@ export function createVllmAdapter(options: FolderEngineOptions): EngineAdapter {
       await verifyFolder(launch, options.digests, signal);
       const dialect = vllmDialect(launch);
       const build = renderImageBuild(launch.imageDigest);
-      const { servedName } = launch;
-      return startThirdParty({ instance, servedName, dialect, build, buildPrefix: 'vllm' }, options, signal);
+      const { engine, servedName } = launch;
+      return startThirdParty({ instance, engine, servedName, dialect, build, buildPrefix: 'vllm' }, options, signal);
     },
   };
 }

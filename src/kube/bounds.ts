@@ -44,3 +44,8 @@ export const LEASE_GIVE_UP_MS = 10_000;
 export const LEASE_LOOK_MS = 1000;
 /** How long a leader that stops tries to give the Lease back. */
 export const LEASE_RELEASE_MS_MAX = 1000;
+/** CEL rules and field selectors of custom kinds are settled from here on (DESIGN §14.9). */
+export const KUBERNETES_MINOR_MIN = 30;
+/** What was installed a moment ago may not be served yet. */
+export const SERVER_CHECK_PATIENCE_MS = 5000;
+export const SERVER_CHECK_RETRY_MS = 500;

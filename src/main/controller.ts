@@ -1,6 +1,7 @@
 // Composition of the controller process: Kubernetes, the hub, the reconcilers and the administration port.
 import { createServer } from 'node:http';
 import { hostname } from 'node:os';
+import { resourceDefinitions } from '../api/crd.ts';
 import { kinds } from '../api/kinds.ts';
 import type { Settings } from '../api/settings.ts';
 import { SIMULATED_BUILD, type SimulatedWeights } from '../api/simulated-weights.ts';
@@ -9,12 +10,13 @@ import { createController } from '../controller/controller.ts';
 import { llamaBuild } from '../engine/llama-build.ts';
 import { createLlamaWeights } from '../engine/llama-weights.ts';
 import { simulatedProfiles } from '../engine/sim/profile.ts';
-import { createKubeClient } from '../kube/client.ts';
+import { createKubeClient, type KubeClient } from '../kube/client.ts';
 import { createKubeCluster } from '../kube/cluster.ts';
-import { type Connection, loadConnection } from '../kube/connection.ts';
+import { loadConnection } from '../kube/connection.ts';
 import { campaign } from '../kube/election.ts';
 import { guardCluster } from '../kube/guarded-cluster.ts';
 import { createLeaseStore } from '../kube/lease-store.ts';
+import { checkServer } from '../kube/server-check.ts';
 import { systemClock } from '../lib/clock.ts';
 import { uuid } from '../lib/ids.ts';
 import type { Log } from '../lib/log.ts';
@@ -70,8 +72,11 @@ async function startController(start: Start): Promise<StartedPart> {
     const admin = await listenAdmin(at, standby);
     endings.push(admin.close);
     log.info({ adminPort: admin.port }, 'health and metrics are served');
+    const client = createKubeClient(connection);
+    endings.push(() => client.close());
+    await checkServer({ client, definitions: resourceDefinitions(), ...common }, start.stopping);
     await unlessStopped(start.stopping, cluster.start());
-    const leadership = await lead(start, connection, namespace);
+    const leadership = await lead(start, client, namespace);
     const controller = createController({
       ...(await controllerOptions(settings, { namespace, epoch: leadership.epoch, log })),
       cluster: guardCluster(cluster, () => leadership.isHeld()),
@@ -91,9 +96,7 @@ async function startController(start: Start): Promise<StartedPart> {
   }
 }
 
-async function lead({ settings, log, stopping, endings }: Start, connection: Connection, namespace: string) {
-  const client = createKubeClient(connection);
-  endings.push(() => client.close());
+async function lead({ settings, log, stopping, endings }: Start, client: KubeClient, namespace: string) {
   const options = {
     store: createLeaseStore(client, { namespace, name: LEASE_NAME }),
     leaseName: LEASE_NAME,

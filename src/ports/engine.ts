@@ -28,6 +28,8 @@ export interface EngineProcess {
   readonly baseUrl: string;
   /** Headers that every call to it must carry (its own key). */
   readonly headers: Readonly<Record<string, string>>;
+  /** Members of a request that must not reach it. */
+  readonly refusedFields?: ReadonlySet<string>;
   /** Resolves when the whole group is gone. Never rejects. */
   readonly exited: Promise<EngineExit>;
   /** Resolves when the model is loaded; rejects with the reason when it cannot be, or when the process ends. */

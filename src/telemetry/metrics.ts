@@ -142,6 +142,24 @@ export const metricTable = {
     help: 'Requests that this slot serves now.',
     labels: { model: 'open' },
   },
+  engineRunning: {
+    kind: 'gauge',
+    name: 'stoker_engine_running_requests',
+    help: 'Requests that the awake engine of this slot computes, by its own account.',
+    labels: { model: 'open' },
+  },
+  engineWaiting: {
+    kind: 'gauge',
+    name: 'stoker_engine_waiting_requests',
+    help: 'Requests that wait inside the awake engine of this slot, by its own account.',
+    labels: { model: 'open' },
+  },
+  engineKvUsed: {
+    kind: 'gauge',
+    name: 'stoker_engine_kv_used_ratio',
+    help: 'The part of its room for keys and values that is taken, 0 to 1. Absent for engines that do not say.',
+    labels: { model: 'open' },
+  },
   agentRefusals: {
     kind: 'counter',
     name: 'stoker_agent_refusals_total',

@@ -36,6 +36,18 @@ const stream = fc.record({
 });
 type Stream = typeof stream extends fc.Arbitrary<infer T> ? T : never;
 
+/** Found once: content, and a last frame that does not say [DONE]. */
+const doneWithoutTheWord: Stream = {
+  frames: [
+    { kind: 'content', data: JSON.stringify(chunk), skip: 0 },
+    { kind: 'done', data: '[]', skip: 0 },
+  ],
+  endsWell: false,
+  noise: undefined,
+  cuts: [],
+  breaksOff: false,
+};
+
 function render({ frames, endsWell, noise }: Stream): Buffer {
   let number = 0;
   const lines = frames.map(({ kind, data, skip }) => {
@@ -111,7 +123,7 @@ test('over HTTP', async () => {
       assert.ok(ends.length >= 1, text);
       assert.ok(ends.includes(events.at(-1)!), text);
     }),
-    { numRuns: 300 },
+    { numRuns: 300, examples: [[doneWithoutTheWord]] },
   );
   assert.equal(
     router.lines.some(({ outcome }) => outcome === 'internal_error'),

@@ -2,6 +2,7 @@
 // fakes of the programs; everything of ours is real.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { Launch, Target } from '../../src/api/link.ts';
 import { enginesOf, launchOfEngine } from '../support/engine-subjects.ts';
 import { type InstalledFakes, installFakes } from '../support/fake-engines/installed.ts';
@@ -15,7 +16,10 @@ describe('an agent with engines that are not ours', { timeout: 60_000 }, () => {
   let agent: RunningAgent;
   beforeEach(async () => {
     fakes = installFakes();
-    agent = await startAgent({ engines: enginesOf(fakes), limits: { retryMsBase: 1, retryMsMax: 10 } });
+    agent = await startAgent({
+      engines: enginesOf(fakes),
+      limits: { retryMsBase: 1, retryMsMax: 10, vitalsEveryMs: 200 },
+    });
   });
   afterEach(async () => {
     await agent.close();
@@ -41,7 +45,8 @@ describe('an agent with engines that are not ours', { timeout: 60_000 }, () => {
   for (const engine of ['Vllm', 'Sglang', 'LlamaServer'] as const) {
     test(`${engine}: a stream arrives as canonical frames under our names; the climb says its parts`, async () => {
       const { report } = await up(engine);
-      assert.ok((report.climb?.warmedMs ?? -1) >= 0 && (report.climb?.loadedMs ?? 0) >= (report.climb?.warmedMs ?? 0));
+      const { loadedMs = 0, warmedMs } = report.climb ?? {};
+      assert.equal(warmedMs !== undefined && warmedMs > 0 && warmedMs <= loadedMs, engine !== 'LlamaServer');
       assert.equal(report.probeSample?.tokenIds.length, 8);
       const { status, text } = await ask(report.id, {
         messages,
@@ -69,6 +74,24 @@ describe('an agent with engines that are not ours', { timeout: 60_000 }, () => {
     });
   }
 
+  test('a field that reaches other requests is refused by its name, however it is written', async () => {
+    const { report } = await up('Sglang');
+    for (const field of ['rid', 'bootstrap_host']) {
+      const { status, text } = await ask(report.id, { messages, [field]: 'x' });
+      const { error } = JSON.parse(text) as { error: Record<string, unknown> };
+      assert.deepEqual([status, error.code, error.param], [400, 'invalid_request', field]);
+    }
+    const body = '{"model":"big/model","messages":[{"role":"user","content":"rid"}],"r\\u0069d":"x"}';
+    const hidden = await agent.pool.request(slotRequest(report.id, { body }));
+    assert.equal(hidden.statusCode, 400);
+    assert.match(await hidden.body.text(), /The field rid cannot be set here/);
+    const fine = await ask(report.id, {
+      messages: [{ role: 'user', content: '"rid":1', rid: 'inside' }],
+      max_tokens: 2,
+    });
+    assert.equal(fine.status, 200);
+  });
+
   test('a wake that corrupted the weights serves nobody: the engine is started again, and answers as at first', async () => {
     const { launch, report } = await up('Vllm');
     const probeExpected = report.probeSample!;
@@ -81,6 +104,24 @@ describe('an agent with engines that are not ours', { timeout: 60_000 }, () => {
     const again = await agent.hub.seen(revision, (seen) => seen.rung === 'Awake' && seen.probed, LOAD_MS_MAX);
     assert.notEqual(again.id, report.id);
     assert.equal(again.climb?.from, 'Staged');
+  });
+
+  test('what the engine works on is a metric while it is awake, and none when it sleeps', async () => {
+    const { launch } = await up('Vllm');
+    const shown = async () => (await agent.metrics.render()).match(/^stoker_engine_\w+\{model="big"\} .*$/gm) ?? [];
+    let lines: string[] = [];
+    while (lines.length < 3) {
+      await setImmediate();
+      lines = await shown();
+    }
+    assert.deepEqual(lines.sort(), [
+      'stoker_engine_kv_used_ratio{model="big"} 0',
+      'stoker_engine_running_requests{model="big"} 0',
+      'stoker_engine_waiting_requests{model="big"} 0',
+    ]);
+    want(launch, 'Asleep');
+    await agent.hub.seen(revision, (seen) => seen.rung === 'Asleep', LOAD_MS_MAX);
+    assert.deepEqual(await shown(), []);
   });
 
   test('llama-server is stopped where others would sleep', async () => {

@@ -154,11 +154,13 @@ describe('engines that are not ours', { timeout: 60_000 }, () => {
         await loaded(engine, { args: args[engine], sampling, ...sizes } as Partial<Launch>);
       });
 
-      test('tells how long it took after the weights were there', async () => {
+      test('tells how long it took after the weights were there, if it knows', async () => {
         const process = await start(engine);
         assert.equal(process.warmedMs?.(), undefined);
         await process.whenLoaded(signal);
-        assert.ok((process.warmedMs?.() ?? -1) >= 5, String(process.warmedMs?.()));
+        const warmedMs = process.warmedMs?.();
+        if (engine === 'LlamaServer') assert.equal(warmedMs, undefined);
+        else assert.ok(warmedMs !== undefined && warmedMs >= 5, String(warmedMs));
       });
 
       test('a process that ignores SIGTERM is killed after its grace', async () => {

@@ -27,6 +27,11 @@ const frame = {
   drainMs: 1000,
 } as const;
 
+/** The same with a real program first in PATH. */
+export function withProgram(fakes: InstalledFakes, folder: string): InstalledFakes {
+  return { ...fakes, environment: { ...fakes.environment, PATH: `${folder}:${fakes.environment.PATH ?? ''}` } };
+}
+
 /** A launch of each engine that loads and answers. */
 export function launchOfEngine<E extends Launch['engine']>(
   engine: E,
@@ -47,7 +52,8 @@ export function launchOfEngine<E extends Launch['engine']>(
   return launches[engine]();
 }
 
-function pinnedDemo() {
+/** The GGUF file that comes with Stoker. */
+export function pinnedDemo() {
   const weightsSha256 = createHash('sha256').update(readFileSync(demoModel)).digest('hex');
   return { weightsPath: demoModel, weightsSizeBytes: statSync(demoModel).size, weightsSha256 };
 }

@@ -1,5 +1,6 @@
 // A process that runs runPart with a part of the test: `ready`, `slow` (starts only when it is stopped), `stuck` (never
-// starts), `failing`, `stubborn` (never stops) or `mortal` (is ready, then dies). Says on standard output what happens.
+// starts), `failing`, `stubborn` (never stops), `over` (is ready, then cannot go on) or
+// `mortal` (is ready, then dies). Says on standard output what happens.
 import { runPart, StartError } from '../../src/main/part.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 
@@ -22,6 +23,7 @@ process.exitCode = await runPart({
     if (behaviour === 'mortal') setImmediate(() => process.exit(9));
     return {
       facts: { port: 1, pid: process.pid },
+      ...(behaviour === 'over' ? { ended: Promise.resolve('Another one leads.') } : {}),
       async stop() {
         if (behaviour === 'stubborn') await forever;
         say('stopped');

@@ -20,6 +20,7 @@ import { BODY_BYTES_MAX, ERROR_BYTES_MAX, LINGER_MS_MAX } from './bounds.ts';
 import { nameEmbeddings } from './embeddings-answer.ts';
 import { createMemberScan } from './member-scan.ts';
 import { openStream, sendError, sendJson, sendParts, sendPiece, sendRefusal } from './outgoing.ts';
+import { checkFields, FieldRefused, sendFieldRefused } from './refused-fields.ts';
 import { type RequestHead, tooLarge } from './request-head.ts';
 
 export interface Exchange {
@@ -79,7 +80,7 @@ async function askEngine({ request, head, flight, pool }: Exchange, signal: Abor
     method: 'POST',
     path: head.path,
     headers: { ...flight.process.headers, ...length, 'content-type': 'application/json' },
-    body: Readable.from(boundedBody(request), { objectMode: false }),
+    body: Readable.from(checkFields(boundedBody(request), flight.process.refusedFields), { objectMode: false }),
     signal,
   });
 }
@@ -199,6 +200,10 @@ async function readBounded(
 function endWithError(response: ServerResponse, error: unknown): void {
   if (isUnreached(error)) {
     sendRefusal(response, 'NotAwake');
+    return;
+  }
+  if (error instanceof FieldRefused) {
+    sendFieldRefused(response, error);
     return;
   }
   const { code, message } = describeCut(error);

@@ -2,6 +2,8 @@
 // Owns its states; what is said to it lies in its dialect. Never decides when an instance sleeps, wakes or stops.
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
+import type { ThirdPartyEngine } from '../../api/engine-arguments.ts';
+import { refusedFields } from '../../api/engine-fields.ts';
 import { type Clock, deadlineSignal, delay } from '../../lib/clock.ts';
 import type { EngineExit, EngineProcess } from '../../ports/engine.ts';
 import { describeExit, EngineError } from '../engine-error.ts';
@@ -21,7 +23,7 @@ const ASK_EVERY_MS = 250;
 const QUESTION_MS_MAX = 5000;
 /** A step is one bounded computation, but a kernel that is compiled at its first use can take a minute. */
 const STUCK_MS_MAX = 180_000;
-/** Loads can fail in ways that only the process's end tells: its last words follow its last answer closely. */
+/** When a start is given up the process gets this long to end by itself. */
 const GIVE_UP_GRACE_MS = 2000;
 
 export interface ThirdPartyContext {
@@ -33,6 +35,7 @@ export interface ThirdPartyContext {
 
 export interface ThirdPartyStart {
   readonly instance: string;
+  readonly engine: ThirdPartyEngine;
   readonly servedName: string;
   readonly dialect: EngineDialect;
   /** The build that is reported, when the image says it; else the engine is asked. */
@@ -123,6 +126,7 @@ function describeProcess({ start, context, group, load, port, key }: Started): E
     pid: group.pid,
     baseUrl,
     headers,
+    refusedFields: refusedFields[start.engine],
     exited,
     async whenLoaded(signal) {
       await whenUp({ dialect, http, exited, clock: context.clock }, signal);

@@ -79,6 +79,7 @@ class FrameRelay implements Relay {
         return;
       case 'done':
         if (!this.#hasContent) throw new FrameError('The stream ended before it began.');
+        if (frameData(frame) !== DONE) throw new FrameError('The last frame does not say that the answer is done.');
         this.#state = 'whole';
         this.#out.push(frame.bytes);
     }
@@ -108,6 +109,7 @@ class FrameRelay implements Relay {
   }
 }
 
+const DONE = '[DONE]';
 const OBJECT_OPENING = 'data: {';
 const MEMBER_OPENING = `${OBJECT_OPENING}"`;
 

@@ -219,7 +219,7 @@ if (faults().losesPort)
 const server = createFakeServer(handle);
 server.once('error', (error) => die(`couldn't bind HTTP server socket: ${error.message}`));
 server.listen(Number(flags.get('--port') ?? 9931), flags.get('--host') ?? '127.0.0.1');
-process.stderr.write(`srv    load_model: loading model '${modelPath}'\n`);
+process.stderr.write(`0.00.029.456 I srv    load_model: loading model '${modelPath}'\n`);
 if (!existsSync(modelPath)) die(`gguf_init_from_file: failed to open GGUF file '${modelPath}'`);
 await wait(faults().loadMs ?? 20);
 if (faults().failsLoad)
@@ -228,9 +228,5 @@ if (faults().failsLoad)
       modelPath +
       "'",
   );
-process.stderr.write(
-  'common_init_from_params: warming up the model with an empty run - please wait ... (--no-warmup to disable)\n',
-);
-await wait(10);
 state.isLoaded = true;
-process.stderr.write('main: model loaded\n');
+process.stderr.write('0.00.051.366 I srv  llama_server: model loaded\n');

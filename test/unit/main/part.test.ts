@@ -100,3 +100,10 @@ test('a part that cannot start says why to its parent and on standard error', as
   assert.deepEqual(part.messages, [{ type: 'failed', sentence: 'The port is taken.' }]);
   assert.deepEqual([code, err], [1, 'stoker scripted: The port is taken.\n']);
 });
+
+test('a part that cannot go on is stopped in order, and the process says that it failed', async () => {
+  const part = start('over');
+  const { code, out } = await part.ended();
+  assert.deepEqual([code, out], [1, 'starting\nstarted\nstopped\n']);
+  assert.deepEqual(part.messages, [{ type: 'ready', facts: { port: 1, pid: part.child.pid } }]);
+});

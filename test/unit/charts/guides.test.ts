@@ -1,0 +1,87 @@
+// What the guides say is there: files, links, settings, objects that our own rules accept.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { parseManifest } from '../../../src/api/manifest.ts';
+import { settingTable } from '../../../src/api/settings.ts';
+import { findBlocks, findCommands, readGuides } from '../../support/guide-blocks.ts';
+
+const root = new URL('../../../', import.meta.url);
+const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
+const guides = readGuides();
+
+function requireValid(text: string, where: string): number {
+  const { objects, errors } = parseManifest(text, where);
+  assert.deepEqual(errors, []);
+  return objects.length;
+}
+
+describe('the guides', () => {
+  it('are the seven that the README of a cluster needs', () => {
+    assert.deepEqual(guides.map(({ name }) => name).sort(), [
+      'first-model.md',
+      'gpu-nodes.md',
+      'install.md',
+      'kind.md',
+      'troubleshooting.md',
+      'uninstall.md',
+      'upgrade.md',
+    ]);
+  });
+
+  it('link to files that are there', () => {
+    const links = guides.flatMap(({ name, text }) =>
+      [...text.matchAll(/\]\(([^)#]+)/g)].map(([, target = '']) => ({ name, target })),
+    );
+    assert.ok(links.length > 10);
+    for (const { name, target } of links) {
+      if (target.startsWith('https://')) continue;
+      assert.ok(existsSync(new URL(target, new URL('docs/guides/', root))), `${name}: ${target}`);
+    }
+  });
+
+  it('name files of this repository that are there', () => {
+    const paths = guides.flatMap(({ text }) =>
+      [...text.matchAll(/\b(?:charts|manifests)\/[\w./-]*\w/g)].map(([path]) => path),
+    );
+    assert.ok(paths.length > 10);
+    for (const path of paths) assert.ok(existsSync(new URL(path, root)), path);
+  });
+
+  it('show objects that the rules accept', () => {
+    const blocks = guides.flatMap((guide) => findBlocks(guide, 'yaml').map((text) => ({ text, name: guide.name })));
+    assert.ok(blocks.length > 0);
+    for (const { text, name } of blocks) assert.ok(requireValid(text, name) > 0, name);
+  });
+
+  it('use variables that are settings or known to the commands', () => {
+    const settings = new Set<string>(Object.values(settingTable).map(({ variable }) => variable));
+    const reference = read('docs/reference/settings.md');
+    for (const guide of guides) {
+      for (const [name] of findCommands(guide)
+        .join('\n')
+        .matchAll(/\bSTOKER_\w+/g)) {
+        assert.ok(settings.has(name) || reference.includes(`\`${name}\``), `${guide.name}: ${name}`);
+      }
+    }
+  });
+
+  it('say which of them need a release that works across machines', () => {
+    const marked = guides.filter(({ text }) => text.includes('**Needs the cluster release.**')).map(({ name }) => name);
+    assert.deepEqual(marked.sort(), ['first-model.md', 'gpu-nodes.md', 'install.md', 'kind.md', 'upgrade.md']);
+  });
+});
+
+describe('manifests/kind', () => {
+  for (const file of ['pool', 'model']) {
+    it(`${file}.yaml is valid`, () => {
+      assert.equal(requireValid(read(`manifests/kind/${file}.yaml`), `${file}.yaml`), 1);
+    });
+  }
+
+  it('serves the weights that the image stoker-llama brings', () => {
+    assert.match(read('manifests/kind/model.yaml'), /path: \/app\/models\/stoker-demo-1m\.gguf\n/);
+    assert.match(read('Dockerfile'), /\nWORKDIR \/app\n/);
+    assert.ok(existsSync(new URL('models/stoker-demo-1m.gguf', root)));
+  });
+});
