@@ -13,6 +13,7 @@ const mayImport = {
   engine: ['ports', 'api', 'lib', 'telemetry'],
   store: ['ports', 'api', 'lib', 'telemetry'],
   telemetry: ['lib', 'api'],
+  stager: ['engine', 'ports', 'api', 'lib', 'telemetry'],
   agent: ['core', 'ports', 'link', 'engine', 'api', 'lib', 'telemetry'],
   controller: ['core', 'ports', 'link', 'api', 'lib', 'telemetry'],
   router: ['core', 'ports', 'link', 'api', 'lib', 'telemetry'],
@@ -29,6 +30,7 @@ const typesOnly = ['telemetry', 'console'];
 const owners = [
   { name: 'kubernetes-client', packages: '@kubernetes/client-node', folder: '^src/kube/' },
   { name: 'node-llama-cpp', packages: 'node-llama-cpp', folder: '^src/engine/llama/' },
+  { name: 'x509', packages: '@peculiar/x509|reflect-metadata', folder: '^src/link/' },
   { name: 'telemetry-clients', packages: 'prom-client|pino|@opentelemetry/[^/]+', folder: '^src/telemetry/' },
 ];
 

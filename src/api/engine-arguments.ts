@@ -6,6 +6,17 @@ import { z } from 'zod';
 export const thirdPartyEngines = ['Vllm', 'Sglang', 'LlamaServer'] as const;
 export type ThirdPartyEngine = (typeof thirdPartyEngines)[number];
 
+export function isThirdParty(engine: string): engine is ThirdPartyEngine {
+  return (thirdPartyEngines as readonly string[]).includes(engine);
+}
+
+/** These load a folder; every other engine in a slot opens one file. */
+export const folderEngines = ['Vllm', 'Sglang'] as const;
+
+export function loadsFolder(engine: string): boolean {
+  return (folderEngines as readonly string[]).includes(engine);
+}
+
 const ARGUMENT_CHARS_MAX = 128;
 export const ARGUMENTS_MAX = 32;
 

@@ -4,6 +4,13 @@ import type { Model } from './model.ts';
 import type { ModelRevision } from './model-revision.ts';
 import type { Pool } from './pool.ts';
 
+interface Probe {
+  readonly httpGet: { readonly path: string; readonly port: number | string };
+  readonly periodSeconds?: number;
+  readonly timeoutSeconds?: number;
+  readonly failureThreshold?: number;
+}
+
 export interface ContainerSpec {
   readonly name: string;
   readonly image: string;
@@ -15,10 +22,11 @@ export interface ContainerSpec {
     readonly requests?: Readonly<Record<string, string>>;
     readonly limits?: Readonly<Record<string, string>>;
   };
-  readonly readinessProbe?: {
-    readonly httpGet: { readonly path: string; readonly port: number | string };
-    readonly periodSeconds?: number;
-  };
+  readonly imagePullPolicy?: string;
+  readonly readinessProbe?: Probe;
+  readonly livenessProbe?: Probe;
+  readonly startupProbe?: Probe;
+  readonly securityContext?: object;
   readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string; readonly readOnly?: boolean }[];
 }
 
@@ -27,19 +35,24 @@ export interface EnvVar {
   readonly value?: string;
   readonly valueFrom?: {
     readonly fieldRef?: { readonly fieldPath: string };
-    readonly secretKeyRef?: { readonly name: string; readonly key: string };
+    readonly secretKeyRef?: { readonly name: string; readonly key: string; readonly optional?: boolean };
   };
 }
 
 export interface PodVolume {
   readonly name: string;
-  readonly emptyDir?: object;
+  readonly emptyDir?: { readonly medium?: 'Memory'; readonly sizeLimit?: string };
+  readonly persistentVolumeClaim?: { readonly claimName: string; readonly readOnly?: boolean };
   readonly projected?: {
     readonly sources: readonly {
-      readonly serviceAccountToken: {
+      readonly serviceAccountToken?: {
         readonly audience: string;
         readonly expirationSeconds: number;
         readonly path: string;
+      };
+      readonly configMap?: {
+        readonly name: string;
+        readonly items?: readonly { readonly key: string; readonly path: string }[];
       };
     }[];
   };
@@ -53,7 +66,17 @@ export interface Pod extends ClusterObject {
     readonly automountServiceAccountToken?: boolean;
     readonly restartPolicy?: 'Always' | 'OnFailure' | 'Never';
     readonly terminationGracePeriodSeconds?: number;
+    readonly activeDeadlineSeconds?: number;
     readonly nodeName?: string;
+    readonly nodeSelector?: Readonly<Record<string, string>>;
+    readonly tolerations?: readonly object[];
+    readonly topologySpreadConstraints?: readonly object[];
+    readonly runtimeClassName?: string;
+    readonly priorityClassName?: string;
+    readonly imagePullSecrets?: readonly { readonly name: string }[];
+    readonly securityContext?: object;
+    readonly shareProcessNamespace?: boolean;
+    readonly enableServiceLinks?: boolean;
   };
   readonly status?: PodStatus;
 }
@@ -91,6 +114,46 @@ export interface ConfigMap extends ClusterObject {
   readonly data?: Readonly<Record<string, string>>;
 }
 
+export interface Service extends ClusterObject {
+  readonly spec?: object;
+}
+
+export interface EndpointSlice extends ClusterObject {
+  readonly addressType: 'IPv4' | 'IPv6';
+  readonly endpoints: readonly {
+    readonly addresses: readonly string[];
+    readonly conditions?: { readonly ready?: boolean };
+    readonly targetRef?: { readonly kind: string; readonly name: string; readonly namespace?: string };
+  }[];
+  readonly ports: readonly { readonly name?: string; readonly port?: number; readonly protocol?: string }[];
+}
+
+export interface PodDisruptionBudget extends ClusterObject {
+  readonly spec: {
+    readonly minAvailable: number;
+    readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };
+    readonly unhealthyPodEvictionPolicy: 'AlwaysAllow';
+  };
+}
+
+interface PolicyPort {
+  readonly port: number;
+  readonly protocol: 'TCP' | 'UDP';
+}
+
+interface PolicyPeer {
+  readonly podSelector: { readonly matchLabels: Readonly<Record<string, string>> };
+}
+
+export interface NetworkPolicy extends ClusterObject {
+  readonly spec: {
+    readonly podSelector: { readonly matchLabels: Readonly<Record<string, string>> };
+    readonly policyTypes: readonly ('Ingress' | 'Egress')[];
+    readonly ingress: readonly { readonly ports: readonly PolicyPort[]; readonly from?: readonly PolicyPeer[] }[];
+    readonly egress: readonly { readonly ports: readonly PolicyPort[]; readonly to?: readonly PolicyPeer[] }[];
+  };
+}
+
 export interface Lease extends ClusterObject {
   readonly spec?: {
     readonly holderIdentity?: string;
@@ -108,6 +171,22 @@ export const kinds = {
   ModelRevision: { apiVersion: API_VERSION, kind: 'ModelRevision', plural: 'modelrevisions' } as KindRef<ModelRevision>,
   Pod: { apiVersion: 'v1', kind: 'Pod', plural: 'pods' } as KindRef<Pod>,
   Secret: { apiVersion: 'v1', kind: 'Secret', plural: 'secrets' } as KindRef<Secret>,
+  Service: { apiVersion: 'v1', kind: 'Service', plural: 'services' } as KindRef<Service>,
+  EndpointSlice: {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    plural: 'endpointslices',
+  } as KindRef<EndpointSlice>,
   ConfigMap: { apiVersion: 'v1', kind: 'ConfigMap', plural: 'configmaps' } as KindRef<ConfigMap>,
+  PodDisruptionBudget: {
+    apiVersion: 'policy/v1',
+    kind: 'PodDisruptionBudget',
+    plural: 'poddisruptionbudgets',
+  } as KindRef<PodDisruptionBudget>,
+  NetworkPolicy: {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    plural: 'networkpolicies',
+  } as KindRef<NetworkPolicy>,
   Lease: { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', plural: 'leases' } as KindRef<Lease>,
 } as const;

@@ -1,7 +1,10 @@
 // The ModelRevision kind: one immutable, fully pinned version. Written by the controller alone.
 import { z } from 'zod';
+import { ARGUMENTS_MAX, engineArgumentSchema } from './engine-arguments.ts';
+import { engineImageSchema } from './engine-image.ts';
+import { fileSetSchema } from './file-set.ts';
 import { conditionsSchema, type ObjectMeta } from './group.ts';
-import { samplingSchema } from './model.ts';
+import { engineNames, samplingSchema } from './model.ts';
 import { pinnedRemoteSchema } from './remote.ts';
 import { simulatedWeightsSchema } from './simulated-weights.ts';
 
@@ -20,26 +23,40 @@ export const modelRevisionSpecSchema = z
           .min(1)
           .max(1024)
           .optional()
-          .meta({ description: 'The file the engine opens, as an absolute path on the node.' }),
+          .meta({ description: 'The file or folder the engine opens, as an absolute path on the node.' }),
         sizeBytes: z.int().min(0).meta({ description: 'The size of the weights in bytes.' }),
         sha256: z
           .string()
           .max(64)
           .regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits in lower case')
-          .meta({ description: 'The digest of their content; of profile and seed when they are simulated.' }),
+          .meta({
+            description:
+              'The digest of their content; of names and digests when they are a file set; of profile and seed when they are simulated.',
+          }),
+        architecture: z
+          .string()
+          .min(1)
+          .max(128)
+          .optional()
+          .meta({ description: 'What config.json in the folder names first: decides whether it survives sleep.' }),
         simulated: simulatedWeightsSchema.optional(),
+        fileSet: fileSetSchema.optional(),
       })
       .meta({ description: 'The weights, resolved.' })
       .optional(),
     remote: pinnedRemoteSchema.optional().meta({ description: 'The address that serves it, in the place of weights.' }),
     engine: z
       .object({
-        name: z.enum(['Llama', 'Sim', 'Remote']).meta({ description: 'The model server.' }),
-        build: z
-          .string()
-          .min(1)
-          .max(128)
-          .meta({ description: 'The build that the pin was made with, for example builtin:<hash>.' }),
+        name: z.enum(engineNames).meta({ description: 'The model server.' }),
+        build: z.string().min(1).max(128).meta({
+          description:
+            'The build that the pin was made with, for example builtin:<hash> or image@sha256:<hex>; installed where the version is not known before it runs.',
+        }),
+        image: engineImageSchema.optional().meta({ description: 'The image that it runs from.' }),
+        args: z.array(engineArgumentSchema).min(1).max(ARGUMENTS_MAX).optional().meta({
+          description: 'Further arguments that it is started with.',
+          'x-kubernetes-list-type': 'atomic',
+        }),
       })
       .meta({ description: 'The engine, resolved.' }),
     contextLength: z
@@ -76,6 +93,11 @@ export const modelRevisionStatusSchema = z
         'x-kubernetes-list-type': 'map',
         'x-kubernetes-list-map-keys': ['key'],
       }),
+    stagedIn: z
+      .array(z.string().max(300))
+      .max(64)
+      .optional()
+      .meta({ description: 'Volumes that hold its files, verified.', 'x-kubernetes-list-type': 'set' }),
     conditions: conditionsSchema.optional(),
   })
   .meta({ description: 'What the controller observed.' });

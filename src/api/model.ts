@@ -1,10 +1,13 @@
 // The Model kind: what a caller names, the version that is wanted, where it may run and how it is kept warm.
 // Only `spec.version` is hashed into a revision (src/api/revision-hash.ts); everything else may change freely.
 import { z } from 'zod';
+import { ARGUMENTS_MAX, engineArgumentSchema, thirdPartyEngines } from './engine-arguments.ts';
+import { engineImageSchema } from './engine-image.ts';
 import { conditionsSchema, type ObjectMeta } from './group.ts';
 import { remoteSchema } from './remote.ts';
 import { simulatedWeightsSchema } from './simulated-weights.ts';
 import { simulationSchema } from './simulation.ts';
+import { weightSourceFields } from './weight-sources.ts';
 
 const decimal = (description: string) =>
   z
@@ -26,6 +29,9 @@ export const samplingSchema = z
   })
   .meta({ description: 'Sampling defaults of this version. What the request says goes first.' });
 
+/** What runs a version. */
+export const engineNames = ['Llama', 'Sim', 'Remote', ...thirdPartyEngines] as const;
+
 export const versionSchema = z
   .object({
     weights: z
@@ -45,16 +51,47 @@ export const versionSchema = z
           })
           .meta({ description: 'Weights in one file on the node.' })
           .optional(),
+        folder: z
+          .object({
+            path: z.string().min(1).max(1024).meta({
+              description:
+                'A folder that the node can read, as Vllm and Sglang load it: config.json, tokenizer and safetensors. A relative path starts at the folder Stoker was started in.',
+            }),
+            sha256: z
+              .string()
+              .max(64)
+              .regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits in lower case')
+              .optional()
+              .meta({
+                description:
+                  'The digest over names and contents of its files that it must have. Without it what is found first is pinned.',
+              }),
+          })
+          .meta({ description: 'Weights in a folder on the node.' })
+          .optional(),
         simulated: simulatedWeightsSchema.optional(),
+        ...weightSourceFields,
       })
-      .meta({ description: 'Where the weights come from: a file, or nowhere.' })
+      .meta({
+        description:
+          'Where the weights come from: a file, a folder, a source that they are downloaded from, or nowhere.',
+      })
       .optional(),
     remote: remoteSchema.optional(),
     engine: z
       .object({
-        name: z.enum(['Llama', 'Sim', 'Remote']).default('Llama').meta({
+        name: z.enum(engineNames).default('Llama').meta({
           description:
-            "The model server that runs it. Llama is built in and reads GGUF files. Sim is built in and only imitates a large model. Remote is somebody else's.",
+            "The model server that runs it. Llama is built in and reads GGUF files. Sim is built in and only imitates a large model. Vllm and Sglang load folders, LlamaServer GGUF files; they run from their images. Remote is somebody else's.",
+        }),
+        image: engineImageSchema.optional().meta({
+          description:
+            'The image of Vllm, Sglang or LlamaServer, by digest. Needed on a cluster. On one machine, which runs no images, it must be left out: what is installed there is run.',
+        }),
+        args: z.array(engineArgumentSchema).min(1).max(ARGUMENTS_MAX).optional().meta({
+          description:
+            'Further arguments of Vllm, Sglang or LlamaServer, each as --flag or --flag=value. docs/reference/engines.md lists those that may be given.',
+          'x-kubernetes-list-type': 'atomic',
         }),
       })
       .prefault({})
@@ -80,7 +117,7 @@ export const modelSpecSchema = z
     version: versionSchema,
     pinPolicy: z.enum(['ResolveOnce', 'RequireDigest']).default('ResolveOnce').meta({
       description:
-        'ResolveOnce pins what is found when the revision is made. RequireDigest refuses weights without a digest.',
+        'ResolveOnce pins what is found when the revision is made. RequireDigest refuses weights that are not named by a digest or a commit.',
     }),
     pools: z.array(z.string().min(1).max(52)).min(1).max(16).default(['default']).meta({
       description: 'Names of the pools whose slots it may use, preferred first.',

@@ -2,6 +2,66 @@
 import { z } from 'zod';
 import { conditionsSchema, type ObjectMeta } from './group.ts';
 
+const NODE_LABELS_MAX = 16;
+const labelKey = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+const objectName = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'must be the name of an object');
+
+const tolerationSchema = z
+  .object({
+    key: z.string().max(317).regex(labelKey, 'must be the key of a taint').optional().meta({
+      description: 'The key of the taint. Without it every taint of the effect is tolerated.',
+    }),
+    operator: z.enum(['Exists', 'Equal']).optional().meta({ description: 'Equal compares the value, too.' }),
+    value: z.string().max(63).optional().meta({ description: 'The value of the taint, for Equal.' }),
+    effect: z
+      .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
+      .optional()
+      .meta({ description: 'The effect of the taint. Without it every effect.' }),
+    tolerationSeconds: z
+      .int()
+      .min(0)
+      .max(86_400)
+      .optional()
+      .meta({ description: 'How long a taint with NoExecute is tolerated. Without it for ever.' }),
+  })
+  .meta({ description: 'A taint of nodes that slots may be put on nevertheless.' });
+
+const podSchema = z
+  .object({
+    nodeSelector: z
+      .record(z.string().max(317), z.string().max(63))
+      .refine((labels) => Object.keys(labels).length <= NODE_LABELS_MAX, `must have at most ${NODE_LABELS_MAX} labels`)
+      .meta({ description: 'Labels that a node must have.', maxProperties: NODE_LABELS_MAX })
+      .optional(),
+    tolerations: z
+      .array(tolerationSchema)
+      .max(16)
+      .optional()
+      .meta({ description: 'Taints of nodes that slots may be put on nevertheless.' }),
+    runtimeClassName: objectName.optional().meta({ description: 'The RuntimeClass, where the accelerator needs one.' }),
+    priorityClassName: objectName.optional().meta({ description: 'The PriorityClass of slots.' }),
+    cpuMillis: z.int().min(1).max(1_000_000).optional().meta({
+      description: 'Processor time that a slot asks the node for: 1000 is one core. There is no limit above it.',
+    }),
+    memoryBytes: z.int().min(67_108_864).max(17_592_186_044_416).optional().meta({
+      description: 'Memory that a slot asks the node for and may use. sharedMemoryBytes comes on top.',
+    }),
+    sharedMemoryBytes: z
+      .int()
+      .min(1_048_576)
+      .max(1_099_511_627_776)
+      .optional()
+      .meta({ description: 'Size of /dev/shm, which engines on several accelerators need.' }),
+  })
+  .meta({
+    description:
+      'On a cluster: where slots are put, and what they ask of a node beside the accelerator. One machine needs none of it.',
+  });
+
 export const poolSpecSchema = z
   .object({
     accelerator: z
@@ -38,9 +98,30 @@ export const poolSpecSchema = z
       })
       .prefault({})
       .meta({ description: 'How many slots (Pods) the pool may have.' }),
+    pod: podSchema.optional(),
     sleepersPerSlotMax: z.int().min(0).max(64).default(8).meta({
       description: 'Instances that may be asleep in one slot. Beyond it the least recently used one is stopped.',
     }),
+    sleeperBytes: z.int().min(67_108_864).max(17_592_186_044_416).optional().meta({
+      description:
+        'Host memory for the instances of one slot that are asleep or will be. On a cluster it comes on top of pod.memoryBytes. Beyond it the instance whose loss costs least is stopped. Unset: only their number is bounded.',
+    }),
+    weights: z
+      .object({
+        claimName: z
+          .string()
+          .min(1)
+          .max(253)
+          .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'must be the name of a PersistentVolumeClaim')
+          .meta({
+            description:
+              'A PersistentVolumeClaim that every slot of the pool can mount. Stagers write to it, slots only read.',
+          }),
+      })
+      .optional()
+      .meta({
+        description: 'Where downloaded weights lie. A local node has a folder for them and does not look here.',
+      }),
     maxDrainSeconds: z
       .int()
       .min(1)

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { canonicalJson } from '../lib/canonical-json.ts';
+import { imageDigestOf } from './engine-image.ts';
 import type { versionSchema } from './model.ts';
 
 interface HashInput {
@@ -39,7 +40,12 @@ function listHashed({ version, weightsSha256 }: HashInput): object {
   return {
     weights: dropEmpty({ sha256: weightsSha256 }),
     remote: dropEmpty({ baseUrl: remote?.baseUrl, model: remote?.model }),
-    engine: dropEmpty({ name: engine?.name === V1_UNWRITTEN_ENGINE ? undefined : engine?.name }),
+    engine: dropEmpty({
+      name: engine?.name === V1_UNWRITTEN_ENGINE ? undefined : engine?.name,
+      // Where it is pulled from is not part of what it is.
+      image: engine?.image === undefined ? undefined : imageDigestOf(engine.image),
+      args: engine?.args === undefined || engine.args.length === 0 ? undefined : engine.args,
+    }),
     contextLength,
     sampling: dropEmpty({ temperature: sampling?.temperature, topP: sampling?.topP, topK: sampling?.topK }),
   };

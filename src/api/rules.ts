@@ -5,18 +5,11 @@ import { OBJECT_NAME_CHARS_MAX, OBJECT_NAME_PATTERN } from './group.ts';
 import type { ModelSpec } from './model.ts';
 import type { ModelRevisionSpec } from './model-revision.ts';
 import type { PoolSpec } from './pool.ts';
+import type { Rule } from './rule.ts';
+import { thirdPartyRules } from './third-party-rules.ts';
+import { isDownloaded, mutablePartOf } from './weight-sources.ts';
 
-/** `Spec` is the spec with defaults filled in: that is what CEL sees, too. */
-export interface Rule<Spec> {
-  /** The field that carries the rule, below the object: `['spec', 'servedName']`. */
-  readonly at: readonly string[];
-  readonly cel: string;
-  /** A sentence about the field, as people read it after the path. */
-  readonly message: string;
-  /** `before` is undefined while the object is made. */
-  holds(spec: Spec, before: Spec | undefined): boolean;
-}
-
+const weightSources = ['file', 'folder', 'http', 'hub', 's3', 'oci', 'simulated'] as const;
 const RESERVED_PREFIX = 'task/';
 /** The longest DNS label. */
 const REVISION_NAME_CHARS_MAX = 63;
@@ -49,6 +42,12 @@ export const poolRules: readonly Rule<PoolSpec>[] = [
     message: 'min must not be above max',
     holds: ({ slots }) => slots.min <= slots.max,
   },
+  {
+    at: ['spec'],
+    cel: '!has(self.sleeperBytes) || !has(self.pod) || has(self.pod.memoryBytes)',
+    message: 'pod.memoryBytes must be set, because sleeperBytes comes on top of it',
+    holds: ({ sleeperBytes, pod }) => sleeperBytes === undefined || pod === undefined || pod.memoryBytes !== undefined,
+  },
 ];
 
 export const modelRules: readonly Rule<ModelSpec>[] = [
@@ -69,6 +68,13 @@ export const modelRules: readonly Rule<ModelSpec>[] = [
     cel: 'self.minAwake <= self.maxAwake',
     message: 'minAwake must not be above maxAwake',
     holds: ({ scaling }) => scaling.minAwake <= scaling.maxAwake,
+  },
+  {
+    at: ['spec'],
+    cel: "self.pinPolicy != 'RequireDigest' || !has(self.version.weights) || !has(self.version.weights.folder) || has(self.version.weights.folder.sha256)",
+    message: 'version.weights.folder.sha256 must be set, because pinPolicy is RequireDigest',
+    holds: ({ pinPolicy, version: { weights } }) =>
+      pinPolicy !== 'RequireDigest' || weights?.folder === undefined || weights.folder.sha256 !== undefined,
   },
   {
     at: ['spec'],
@@ -105,11 +111,33 @@ export const modelRules: readonly Rule<ModelSpec>[] = [
   },
   {
     at: ['spec', 'version', 'weights'],
-    cel: 'has(self.file) != has(self.simulated)',
-    message: 'must hold exactly one of file and simulated',
+    cel: `[${weightSources.map((name) => `has(self.${name})`).join(', ')}].exists_one(isSet, isSet)`,
+    message: `must hold exactly one of ${weightSources.join(', ')}`,
     holds: ({ version: { weights } }) =>
-      weights === undefined || (weights.file === undefined) !== (weights.simulated === undefined),
+      weights === undefined || weightSources.filter((name) => weights[name] !== undefined).length === 1,
   },
+  {
+    at: ['spec', 'version', 'weights'],
+    cel: '!has(self.credentialsSecretName) || (!has(self.file) && !has(self.folder) && !has(self.simulated))',
+    message: 'credentialsSecretName may be set only beside weights that are downloaded',
+    holds: ({ version: { weights } }) => weights?.credentialsSecretName === undefined || isDownloaded(weights),
+  },
+  {
+    at: ['spec', 'version'],
+    cel: '!has(self.weights) || has(self.weights.file) || has(self.weights.folder) || has(self.weights.simulated) || has(self.contextLength)',
+    message: 'contextLength must be set beside weights that are downloaded: it is not known before they are here',
+    holds: ({ version: { weights, contextLength } }) =>
+      weights === undefined || !isDownloaded(weights) || contextLength !== undefined,
+  },
+  {
+    at: ['spec'],
+    cel: "self.pinPolicy != 'RequireDigest' || !has(self.version.weights) || ((!has(self.version.weights.hub) || self.version.weights.hub.revision.matches('^[0-9a-f]{40}$')) && (!has(self.version.weights.oci) || self.version.weights.oci.reference.contains('@sha256:')))",
+    message:
+      'version.weights must name a commit of 40 digits in hub.revision, or end oci.reference in @sha256:DIGEST, because pinPolicy is RequireDigest',
+    holds: ({ pinPolicy, version: { weights } }) =>
+      pinPolicy !== 'RequireDigest' || weights === undefined || mutablePartOf(weights) === undefined,
+  },
+  ...thirdPartyRules,
   {
     at: ['spec', 'version'],
     cel: "(self.engine.name == 'Sim') == (has(self.weights) && has(self.weights.simulated))",
@@ -140,9 +168,11 @@ export const modelRevisionRules: readonly Rule<ModelRevisionSpec>[] = [
   },
   {
     at: ['spec', 'weights'],
-    cel: 'has(self.path) != has(self.simulated)',
-    message: 'must hold exactly one of path and simulated',
-    holds: ({ weights }) => weights === undefined || (weights.path === undefined) !== (weights.simulated === undefined),
+    cel: '[has(self.path), has(self.simulated), has(self.fileSet)].exists_one(isSet, isSet)',
+    message: 'must hold exactly one of path, simulated and fileSet',
+    holds: ({ weights }) =>
+      weights === undefined ||
+      [weights.path, weights.simulated, weights.fileSet].filter((one) => one !== undefined).length === 1,
   },
   {
     at: ['spec'],

@@ -22,6 +22,8 @@ const wholeNumber = (min: number, max: number) => {
 };
 const port = wholeNumber(0, 65_535);
 const text = z.string().min(1).max(4096);
+const label = '[A-Za-z0-9][-A-Za-z0-9_./]{0,316}=[-A-Za-z0-9_.]{0,63}';
+const labelList = new RegExp(`^${label}(,${label}){0,15}$`);
 const toggle = z.union([z.boolean(), z.stringbool()]);
 
 export const settingTable = {
@@ -90,6 +92,64 @@ export const settingTable = {
     processes: ['up', 'controller'],
     description: 'Port on which routers and agents reach the controller. 0 picks a free one.',
   },
+  linkHost: {
+    flag: 'link-host',
+    variable: 'STOKER_LINK_HOST',
+    schema: text,
+    fallback: '127.0.0.1',
+    processes: ['controller'],
+    description:
+      'Address that the link listens on. Beyond loopback it speaks TLS with a certificate of its own authority, which it keeps in the Secret stoker-link-tls.',
+  },
+  podName: {
+    flag: 'pod-name',
+    variable: 'STOKER_POD_NAME',
+    schema: text,
+    processes: ['controller'],
+    description: 'Name of the Pod that the process runs in. Needed when the link listens beyond loopback.',
+  },
+  podIp: {
+    flag: 'pod-ip',
+    variable: 'STOKER_POD_IP',
+    schema: z.union([z.ipv4('it must be an IP address'), z.ipv6('it must be an IP address')]),
+    processes: ['controller'],
+    description:
+      'Address of the Pod that the process runs in: where the Service stoker-link leads while it leads. Needed when the link listens beyond loopback.',
+  },
+  slotImage: {
+    flag: 'slot-image',
+    variable: 'STOKER_SLOT_IMAGE',
+    schema: z.string().min(1).max(512),
+    processes: ['controller'],
+    description:
+      'Image that slots run, on a cluster. It has the agent and the built-in engine. Unset: the slots of one machine, which need none.',
+  },
+  slotPullPolicy: {
+    flag: 'slot-pull-policy',
+    variable: 'STOKER_SLOT_PULL_POLICY',
+    schema: z.enum(['Always', 'IfNotPresent', 'Never'], 'it must be Always, IfNotPresent or Never'),
+    fallback: 'IfNotPresent',
+    processes: ['controller'],
+    description: 'When nodes pull the image of slots.',
+  },
+  slotPullSecrets: {
+    flag: 'slot-pull-secrets',
+    variable: 'STOKER_SLOT_PULL_SECRETS',
+    schema: z
+      .string()
+      .max(2048)
+      .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(,[a-z0-9]([-a-z0-9.]*[a-z0-9])?)*$/, 'it must be names with commas'),
+    processes: ['controller'],
+    description: 'Names of the Secrets that nodes pull the image of slots with, with commas between them.',
+  },
+  releaseLabels: {
+    flag: 'release-labels',
+    variable: 'STOKER_RELEASE_LABELS',
+    schema: z.string().max(1024).regex(labelList, 'it must be labels as KEY=VALUE with commas between them'),
+    processes: ['controller'],
+    description:
+      'Labels of the Pods of this release, as KEY=VALUE with commas between them. With them and an image for slots, each Pool gets a NetworkPolicy: requests come from the routers of the release alone, and slots reach only its controller. Unset: no policy.',
+  },
   bindHost: {
     flag: 'bind-host',
     variable: 'STOKER_BIND_HOST',
@@ -137,6 +197,15 @@ export const settingTable = {
     description:
       'Name under which the controller leads. A new one of that name takes over at once, so give each replica its own. Unset: host name and a random part.',
   },
+  slotKeyRotationSeconds: {
+    flag: 'slot-key-rotation-seconds',
+    variable: 'STOKER_SLOT_KEY_ROTATION_SECONDS',
+    schema: wholeNumber(60, 31_536_000),
+    fallback: '86400',
+    processes: ['controller'],
+    description:
+      'How long the keys that routers show to slots are used. Then slots move to new ones, one after the other, and no request is refused.',
+  },
   linkUrl: {
     flag: 'link-url',
     variable: 'STOKER_LINK_URL',
@@ -152,12 +221,28 @@ export const settingTable = {
     processes: ['router', 'agent'],
     description: 'File with the token for the link. It is read again at every dial.',
   },
+  linkCaFile: {
+    flag: 'link-ca-file',
+    variable: 'STOKER_LINK_CA_FILE',
+    schema: text,
+    processes: ['router', 'agent'],
+    description:
+      'File with the certificates of the authority of the link, for addresses with wss. It is read again at every dial.',
+  },
   adminTokenFile: {
     flag: 'admin-token-file',
     variable: 'STOKER_ADMIN_TOKEN_FILE',
     schema: text,
     processes: ['controller'],
     description: 'File with the token that `stoker explain` must show. It is made when it does not exist.',
+  },
+  localWeightsFolder: {
+    flag: 'local-weights-folder',
+    variable: 'STOKER_LOCAL_WEIGHTS_FOLDER',
+    schema: text,
+    processes: ['controller'],
+    description:
+      'Folder of this machine for downloaded weights, which every slot can read. Unset: the volume that each Pool names.',
   },
   engineThreads: {
     flag: 'engine-threads',
@@ -172,8 +257,9 @@ export const settingTable = {
     variable: 'STOKER_ALLOW_COMMANDS',
     schema: toggle,
     isSwitch: true,
-    processes: ['up'],
-    description: 'Let the local node run any command that a Pod names, not only Stoker itself.',
+    processes: ['up', 'controller'],
+    description:
+      'Let the one machine run more than Stoker itself: any command that a Pod names, and the engines Vllm, Sglang and LlamaServer as they are installed there.',
   },
   logLevel: {
     flag: 'log-level',

@@ -22,6 +22,7 @@ export interface StructuralSchema {
   readonly maximum?: number;
   readonly minItems?: number;
   readonly maxItems?: number;
+  readonly maxProperties?: number;
   readonly nullable?: boolean;
   readonly required?: readonly string[];
   readonly properties?: Readonly<Record<string, StructuralSchema>>;
@@ -46,6 +47,7 @@ const copied = [
   'maxLength',
   'minItems',
   'maxItems',
+  'maxProperties',
   'nullable',
   'x-kubernetes-list-type',
   'x-kubernetes-list-map-keys',
@@ -87,6 +89,7 @@ function convert(raw: Json, place: string): StructuralSchema {
 
 function convertObject(base: Json, raw: Json, place: string): StructuralSchema {
   if (raw.properties === undefined) {
+    if (raw.maxProperties === undefined) throw new Error(`${place}: a map needs a maximum`);
     const members = convert(asJson(raw.additionalProperties, place), `${place}{}`);
     return { ...base, type: 'object', additionalProperties: members };
   }

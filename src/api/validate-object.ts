@@ -6,15 +6,8 @@ import { type Problem, renderIssues, renderPath, valueAt } from './issue-sentenc
 import { modelSpecSchema, modelStatusSchema } from './model.ts';
 import { modelRevisionSpecSchema, modelRevisionStatusSchema } from './model-revision.ts';
 import { poolSpecSchema, poolStatusSchema } from './pool.ts';
-import {
-  chosenNameRule,
-  modelRevisionRules,
-  modelRules,
-  type NameRule,
-  poolRules,
-  type Rule,
-  revisionNameRule,
-} from './rules.ts';
+import type { Rule } from './rule.ts';
+import { chosenNameRule, modelRevisionRules, modelRules, type NameRule, poolRules, revisionNameRule } from './rules.ts';
 import { type StructuralSchema, structuralSchema, type ValidationRule } from './structural-schema.ts';
 
 export type OurKind = 'Pool' | 'Model' | 'ModelRevision';

@@ -5,6 +5,7 @@ import { systemClock } from '../lib/clock.ts';
 import type { ChatOptions } from './chat-answer.ts';
 import { CommandError, type CommandIo, type OutputFormat } from './io.ts';
 import type { ObjectApi } from './object-api.ts';
+import type { SimulateOptions } from './simulate.ts';
 
 interface Common {
   readonly output: OutputFormat;
@@ -25,6 +26,8 @@ export function addCommands(program: Command, openIo: OpenIo): void {
   addExplain(program, openIo);
   addChat(program, openIo);
   addModelAdd(program, openIo);
+  addSimulate(program, openIo);
+  addDoctor(program, openIo);
 }
 
 function addGet(program: Command, openIo: OpenIo): void {
@@ -140,6 +143,128 @@ function addModelAdd(program: Command, openIo: OpenIo): void {
     );
 }
 
+function addDoctor(program: Command, openIo: OpenIo): void {
+  clusterCommand(program, 'doctor', 'Look at a cluster, or at the Stoker of this folder, and say what to fix.')
+    .option('-n, --namespace <name>', 'namespace of the release (default that of the kubeconfig)')
+    .addHelpText('after', '\nIt changes nothing. The exit code is 1 when something fails.')
+    .action(
+      guarded(openIo, async (io, common: Common & { namespace?: string }) => {
+        const { examine } = await import('./doctor/doctor.ts');
+        const { output } = common;
+        await withApi(io, common, (api) => {
+          const { namespace = api.namespace } = common;
+          return examine(io, { ...api, namespace }, { output, clock: systemClock });
+        });
+      }),
+    );
+}
+
+interface SimulateFlags {
+  readonly trace?: string;
+  readonly load?: 'step' | 'spikes' | 'diurnal' | 'zipf';
+  readonly rate: number;
+  readonly models: number;
+  readonly hours: number;
+  readonly times: number;
+  readonly policy: string;
+  readonly goal: number;
+  readonly profile: 'Size7B' | 'Size13B' | 'Size70B';
+  readonly firstToken: number;
+  readonly minAwake: number;
+  readonly maxAwake?: number;
+  readonly slots: number;
+  readonly slotsPerNode: number;
+  readonly sleepersPerSlot: number;
+  readonly cold?: boolean;
+  readonly occupied?: boolean;
+  readonly wake?: number;
+  readonly start?: number;
+  readonly spread?: number;
+  readonly seed: number;
+  readonly html?: string;
+  readonly json?: boolean;
+  readonly output: OutputFormat;
+}
+
+function addSimulate(program: Command, openIo: OpenIo): void {
+  const command = program
+    .command('simulate')
+    .description('Run scaling policies on a trace or a generated load, before buying hardware for it.');
+  addLoadOptions(command);
+  addFleetOptions(command);
+  command
+    .option('--html <file>', 'write a page with plots')
+    .option('--json', 'the same as --output json')
+    .addOption(outputOption())
+    .action(
+      guarded(openIo, async (io, flags: SimulateFlags) => {
+        const { simulate } = await import('./simulate.ts');
+        await simulate(io, readSimulateFlags(flags));
+      }),
+    );
+}
+
+function addLoadOptions(command: Command): void {
+  command
+    .option('--trace <file>', 'requests in the Azure, the Mooncake or the timestamp,prompt,output format')
+    .addOption(new Option('--load <name>', 'a generated load').choices(['step', 'spikes', 'diurnal', 'zipf']))
+    .option('--rate <requests>', 'requests a second of a generated load, on average', parsePositive, 4)
+    .option('--models <count>', 'models of the load zipf', parseCount, 20)
+    .option('--hours <hours>', 'length of a generated load', parsePositive, 1)
+    .option('--times <count>', 'every request so many times', parseCount, 1)
+    .option('--policy <names>', 'policies, separated by commas; static is the smallest fixed fleet', 'stoker,static')
+    .option('--goal <percent>', 'requests that the fixed fleet must serve in time', parsePercent, 99)
+    .option('--seed <number>', 'seed of chance', parseCount, 1);
+}
+
+function addFleetOptions(command: Command): void {
+  command
+    .addOption(
+      new Option('--profile <size>', 'size of the models').choices(['Size7B', 'Size13B', 'Size70B']).default('Size70B'),
+    )
+    .option('--first-token <seconds>', 'time in which the first token is due', parsePositive, 5)
+    .option('--min-awake <count>', 'instances of a model that never sleep', parseWhole, 0)
+    .option('--max-awake <count>', 'instances of a model at most (default: one for each slot)', parseCount)
+    .option('--slots <count>', 'slots of the fleet', parseCount, 40)
+    .option('--slots-per-node <count>', 'slots that share the rate of one node', parseCount, 1)
+    .option('--sleepers-per-slot <count>', 'instances that may be asleep in one slot', parseWhole, 8)
+    .option('--wake <seconds>', 'time from asleep to awake (default: that of the size)', parsePositive)
+    .option('--start <seconds>', 'time from weights on the node to awake (default: that of the size)', parsePositive)
+    .option('--spread <sigma>', 'spread of these times (default: that of the size)', parseShare)
+    .option('--cold', 'nothing is asleep at the beginning')
+    .option('--occupied', 'every slot holds an idle model that has to make room');
+}
+
+function readSimulateFlags(flags: SimulateFlags): SimulateOptions {
+  const { trace, load, models, hours, times, goal, profile, minAwake, maxAwake, slots, slotsPerNode, seed, html } =
+    flags;
+  const ms = (seconds: number | undefined) => (seconds === undefined ? undefined : seconds * 1000);
+  return withoutMissing({
+    ...{ trace, load, models, hours, times, profile, minAwake, maxAwake, slots, slotsPerNode, seed, html },
+    ratePerSecond: flags.rate,
+    policies: flags.policy,
+    goal: goal / 100,
+    firstTokenMsMax: flags.firstToken * 1000,
+    sleepersPerSlotMax: flags.sleepersPerSlot,
+    isCold: flags.cold === true || flags.sleepersPerSlot === 0,
+    isOccupied: flags.occupied === true,
+    wakeMs: ms(flags.wake),
+    startMs: ms(flags.start),
+    sigma: flags.spread,
+    output: flags.json === true ? ('json' as const) : flags.output,
+  });
+}
+
+type WithoutMissing<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
+
+/** Options that were not given are not there, rather than undefined. */
+function withoutMissing<T extends object>(options: T): WithoutMissing<T> {
+  // Object.fromEntries forgets the names of what it was given.
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as WithoutMissing<T>;
+}
+
 function clusterCommand(parent: Command, usage: string, description: string): Command {
   return parent
     .command(usage)
@@ -159,6 +284,19 @@ function parseCount(text: string): number {
   if (!Number.isSafeInteger(count) || count < 1) throw new InvalidArgumentError('It must be a whole number from 1.');
   return count;
 }
+
+function parseNumber(text: string, isGood: (number: number) => boolean, what: string): number {
+  const number = text.trim() === '' ? Number.NaN : Number(text);
+  if (!Number.isFinite(number) || !isGood(number)) throw new InvalidArgumentError(`It must be ${what}.`);
+  return number;
+}
+
+const parseWhole = (text: string) =>
+  parseNumber(text, (number) => Number.isSafeInteger(number) && number >= 0, 'a whole number from 0');
+const parsePositive = (text: string) => parseNumber(text, (number) => number > 0 && number <= 1e6, 'a number above 0');
+const parsePercent = (text: string) =>
+  parseNumber(text, (number) => number > 0 && number <= 100, 'above 0, at most 100');
+const parseShare = (text: string) => parseNumber(text, (number) => number >= 0 && number <= 2, 'from 0 to 2');
 
 async function withApi(io: CommandIo, common: Common, run: (api: ObjectApi) => Promise<void>): Promise<void> {
   const { connectApi } = await import('./connect.ts');

@@ -40,5 +40,20 @@ export const SLOT_START_MS = 3000;
 export const SLOT_PATIENCE_MS = 10_000;
 /** The guess of how long an occupant takes to leave once it may. */
 export const YIELD_MS = 1000;
+/** The Secret of the slot keys is read again this often: whether its time is over, or somebody has changed it. */
+export const KEY_LOOK_MS = 60_000;
+/** A router that left this long ago may still route by an older table; after it, it is gone (DESIGN §14.2). */
+export const ROUTER_GONE_MS = 10_000;
+/** How often the leader looks whether the cluster still knows it: somebody may have changed what it wrote. */
+export const LINK_LOOK_MS = 30_000;
+/** Children that nobody watches are looked at again after this time: somebody may have changed or deleted them. */
+export const CHILD_LOOK_MS = 300_000;
 /** Added to the drain for ending engines, before the node kills what is left. */
 export const SLOT_END_SECONDS = 5;
+
+/** A download that failed is tried again after this time, each time twice as long. */
+export const STAGE_BACKOFF = { baseMs: 5000, capMs: 600_000 } as const;
+/** The guess of what a download brings in a second, for those who wait for it. */
+export const STAGE_BYTES_PER_SECOND = 50_000_000;
+/** The guess of how long a stager takes beside its download. */
+export const STAGE_START_MS = 3000;

@@ -2,7 +2,7 @@
 // nothing of what they decide. Nothing is decided before the cluster's cache is synced and the slot keys are there.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ClusterObject } from '../api/group.ts';
-import { kinds } from '../api/kinds.ts';
+import { kinds, type Pod } from '../api/kinds.ts';
 import { assert } from '../lib/assert.ts';
 import { every, type Timer } from '../lib/clock.ts';
 import type { Hub, HubHandlers } from '../ports/link.ts';
@@ -10,14 +10,18 @@ import { createAdminHandler } from './admin.ts';
 import { RECONCILES_MAX, RESYNC_MS } from './bounds.ts';
 import { createDoor } from './door.ts';
 import { createFleet, type Fleet } from './fleet.ts';
+import { createKeyRing, type KeyRing } from './key-ring.ts';
 import { reconcileModel } from './model-reconciler.ts';
 import type { ControllerOptions } from './options.ts';
+import type { SeenChildren } from './owned-child.ts';
 import { createPins, type Pins } from './pins.ts';
-import { reconcilePool } from './pool-reconciler.ts';
+import { type PoolSetbacks, reconcilePool } from './pool-reconciler.ts';
 import { reconcileRevision } from './revision-reconciler.ts';
-import { deriveSlotKey, loadSeed, SLOT_KEY_VERSION } from './slot-keys.ts';
-import { poolUidOf, type SlotTemplate } from './slot-pod.ts';
+import { loadKeySource } from './slot-keys.ts';
+import { poolUidOf, type SlotTemplate, stokerImage } from './slot-pod.ts';
 import { reconcileSlot } from './slot-reconciler.ts';
+import { stagedRevisionOf } from './stager-pod.ts';
+import { createStaging, type Staging } from './staging.ts';
 import { createSteering, type Steering } from './steering.ts';
 import { createTrials, type Trials } from './trials.ts';
 import { createUpstreams, type Upstreams } from './upstreams.ts';
@@ -44,20 +48,24 @@ class RunningController implements Controller {
   readonly #pins: Pins;
   readonly #upstreams: Upstreams;
   readonly #steering: Steering;
+  readonly #staging: Staging;
   readonly #queue: WorkQueue<Kind>;
   readonly #hub: Hub;
   readonly #stopping = new AbortController();
   readonly #made = new Map<string, Set<string>>();
-  readonly #slotKeys = new Map<string, string>();
+  readonly #setbacks = new Map<string, PoolSetbacks>();
+  readonly #ring: KeyRing;
   /** Revisions that agents said something new about. */
   readonly #stale = new Set<string>();
   /** What objects were, by name: one that is gone says no more whose it was. */
   readonly #slots = new Map<string, { readonly pool: string; readonly uid: string }>();
+  readonly #stagers = new Map<string, string>();
   readonly #servedNames = new Map<string, string>();
   readonly #modelOfRevision = new Map<string, string>();
   readonly handleAdmin: (request: IncomingMessage, response: ServerResponse) => void;
-  #seed: Uint8Array | undefined;
+  readonly #children: SeenChildren = new Map();
   #linkUrl: string | undefined;
+  #linkPort = 0;
   #resync: Timer | undefined;
   #unwatch: (() => void) | undefined;
 
@@ -67,6 +75,13 @@ class RunningController implements Controller {
     this.#fleet = createFleet(clock);
     this.#pins = createPins(options, (model) => this.#queue.add('Model', model));
     this.#upstreams = createUpstreams(cluster, (model) => this.#onKey(model));
+    this.#ring = createKeyRing({
+      cluster,
+      rotationMs: options.slotKeyRotationMs,
+      clock,
+      log,
+      onChange: () => this.#steering.poke(),
+    });
     this.#queue = createWorkQueue<Kind>({
       reconcile: (key, signal) => this.#reconcile(key, signal),
       onOutcome: (key, outcome) => this.#onOutcome(key, outcome),
@@ -82,8 +97,9 @@ class RunningController implements Controller {
       upstreams: this.#upstreams,
       engineBuilds,
       simulatedClimb,
+      places: options,
       epoch,
-      slotKey: (podUid) => this.#slotKey(podUid),
+      ring: this.#ring,
       clock,
       log,
       metrics,
@@ -91,6 +107,10 @@ class RunningController implements Controller {
       onComplete: () => this.#lookAtAll(),
       onPlanned: () => this.#lookAtStale(),
     });
+    this.#staging = createStaging(options, () => ({
+      ...options,
+      image: stokerImage(this.#template()),
+    }));
     this.#hub = options.createHub(this.#handlers());
     this.handleAdmin = createAdminHandler({
       token: options.adminToken,
@@ -103,8 +123,9 @@ class RunningController implements Controller {
 
   async start(): Promise<{ port: number }> {
     const { cluster, clock, rng, log } = this.#options;
-    this.#seed = await loadSeed(cluster, { clock, rng, log }, this.#stopping.signal);
+    this.#ring.start(await loadKeySource(cluster, { clock, rng, log }, this.#stopping.signal));
     const { port } = await this.#hub.start();
+    this.#linkPort = port;
     this.#linkUrl = this.#options.linkUrlForSlots(port);
     this.#unwatch = cluster.onChange((kind, name) => this.#onObject(kind, name));
     this.#steering.start();
@@ -117,6 +138,7 @@ class RunningController implements Controller {
     this.#stopping.abort(new Error('the controller stops'));
     this.#unwatch?.();
     this.#resync?.cancel();
+    this.#ring.stop();
     this.#steering.stop();
     await this.#queue.stop();
     await this.#hub.stop();
@@ -196,6 +218,7 @@ class RunningController implements Controller {
     const { cluster } = this.#options;
     const servedName = cluster.get(kinds.Model, name)?.spec.servedName ?? this.#servedNames.get(name);
     this.#queue.add('Model', name);
+    this.#stageFor(name);
     this.#readKeysOf(name);
     if (servedName === undefined) return;
     if (cluster.get(kinds.Model, name) === undefined) this.#servedNames.delete(name);
@@ -209,7 +232,18 @@ class RunningController implements Controller {
     if (revision === undefined) this.#modelOfRevision.delete(name);
     else this.#modelOfRevision.set(name, revision.spec.modelName);
     if (revision?.spec.remote !== undefined) this.#queue.add('Upstream', name);
+    if (revision?.spec.weights?.fileSet !== undefined) this.#queue.add('ModelRevision', name);
     if (model !== undefined) this.#queue.add('Model', model);
+  }
+
+  /** Whether a revision is in use, and in which pools, is for its Model to say. */
+  #stageFor(model: string): void {
+    const { cluster } = this.#options;
+    const { stableRevision, candidateRevision } = cluster.get(kinds.Model, model)?.status ?? {};
+    for (const revision of [stableRevision, candidateRevision]) {
+      const found = revision === undefined ? undefined : cluster.get(kinds.ModelRevision, revision);
+      if (found?.spec.weights?.fileSet !== undefined) this.#queue.add('ModelRevision', found.metadata.name);
+    }
   }
 
   /** Whoever changes a Model may have mended its Secret a moment before. */
@@ -238,14 +272,23 @@ class RunningController implements Controller {
     const pool = cluster.list(kinds.Pool).find(({ metadata }) => metadata.uid === poolUid)?.metadata.name;
     if (pod === undefined) this.#slots.delete(name);
     else if (pool !== undefined && uid !== undefined) this.#slots.set(name, { pool, uid });
+    this.#onStager(pod, name);
     if (pool !== undefined) this.#queue.add('Slot', name);
     const owner = pool ?? known?.pool;
     if (owner !== undefined) this.#queue.add('Pool', owner);
   }
 
+  #onStager(pod: Pod | undefined, name: string): void {
+    const revision = pod === undefined ? this.#stagers.get(name) : stagedRevisionOf(pod);
+    if (revision === undefined) return;
+    if (pod === undefined) this.#stagers.delete(name);
+    else this.#stagers.set(name, revision);
+    this.#queue.add('ModelRevision', revision);
+  }
+
   #forgetSlot(podUid: string): void {
     this.#fleet.forgetAgent(podUid);
-    this.#slotKeys.delete(podUid);
+    this.#ring.forget(podUid);
   }
 
   /** Level-driven: whatever was missed is seen here. */
@@ -264,6 +307,7 @@ class RunningController implements Controller {
     this.#upstreams.forgetExcept(revisions);
     this.#fleet.forgetRevisionsExcept(revisions);
     this.#trials.forgetExcept(revisions);
+    this.#staging.forgetExcept(revisions);
     this.#steering.poke();
   }
 
@@ -274,18 +318,28 @@ class RunningController implements Controller {
       case 'Pool':
         return reconcilePool(
           name,
-          { options, fleet, steering, template: () => this.#template(), made: this.#made },
+          {
+            options,
+            fleet,
+            steering,
+            template: () => this.#template(),
+            linkPort: this.#linkPort,
+            made: this.#made,
+            children: this.#children,
+            setbacks: this.#setbacks,
+          },
           signal,
         );
       case 'Model': {
         const [pins, trials, upstreams] = [this.#pins, this.#trials, this.#upstreams];
         const startPin = (model: string) => this.#queue.add('Pin', model);
-        return reconcileModel(name, { options, fleet, pins, trials, upstreams, steering, startPin }, signal);
+        const context = { options, fleet, pins, trials, upstreams, steering, children: this.#children, startPin };
+        return reconcileModel(name, context, signal);
       }
       case 'Pin':
         return this.#pins.reconcile(name, signal);
       case 'ModelRevision':
-        return reconcileRevision(name, { options, steering }, signal);
+        return reconcileRevision(name, { options, steering, staging: this.#staging }, signal);
       case 'Upstream':
         return this.#upstreams.reconcile(name, signal);
       case 'Slot':
@@ -302,18 +356,10 @@ class RunningController implements Controller {
   }
 
   #template(): SlotTemplate {
-    const { slotServiceAccount, release } = this.#options;
+    const { slotServiceAccount, linkCaConfigMap, slotPods, release, localWeightsFolder } = this.#options;
     assert(this.#linkUrl !== undefined, 'objects are looked at after the hub listens');
-    return { linkUrl: this.#linkUrl, serviceAccount: slotServiceAccount, release };
-  }
-
-  #slotKey(podUid: string): string {
-    const kept = this.#slotKeys.get(podUid);
-    if (kept !== undefined) return kept;
-    assert(this.#seed !== undefined, 'slots are told something after the seed is there');
-    const key = deriveSlotKey(this.#seed, podUid, SLOT_KEY_VERSION);
-    this.#slotKeys.set(podUid, key);
-    return key;
+    const own = { linkUrl: this.#linkUrl, serviceAccount: slotServiceAccount, release };
+    return { ...own, linkCaConfigMap, slotPods, localWeightsFolder };
   }
 
   #missing(): string | undefined {

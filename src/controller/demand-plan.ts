@@ -1,11 +1,15 @@
 // From the world to what placement is asked: a scaling decision for each model, and a claim for each revision in use.
 // Pure but for the trials of candidates, which remember failures.
+
+import type { ModelRevision } from '../api/model-revision.ts';
 import type { Claim, PoolView } from '../core/plan/placement.ts';
 import { keepUpstream, planScale, type ScaleDecision } from '../core/plan/scale.ts';
 import { ascentOf, idleMsOf, reportOf } from '../core/plan/snapshot.ts';
-import { slotEngineOf } from './launch.ts';
+import { maySleep, slotEngineOf } from './launch.ts';
 import { type LiveModel, noLoad, type World } from './observe.ts';
+import { isStagedFor } from './staging.ts';
 import type { Trials } from './trials.ts';
+import type { WeightPlaces } from './weight-volumes.ts';
 
 export function decideScale(world: World, live: LiveModel): ScaleDecision | undefined {
   if (live.stable === undefined) return undefined;
@@ -28,17 +32,28 @@ export function decideScale(world: World, live: LiveModel): ScaleDecision | unde
   });
 }
 
-export function listClaims(world: World, decisions: ReadonlyMap<string, ScaleDecision>, trials: Trials): Claim[] {
+export interface ClaimFacts {
+  readonly decisions: ReadonlyMap<string, ScaleDecision>;
+  readonly trials: Trials;
+  readonly places: WeightPlaces;
+}
+
+/** A revision claims slots of those pools in which its files are. */
+export function listClaims(world: World, { decisions, trials, places }: ClaimFacts): Claim[] {
   return world.models.flatMap((live) => {
     const { spec } = live.model;
     const load = world.loads.get(live.name) ?? noLoad;
-    const frame = { model: live.name, pools: spec.pools, canSleep: spec.serving.sleep !== 'Never' };
+    const poolsOf = (revision: ModelRevision) =>
+      spec.pools.filter((pool) => isStagedFor(revision, world.pools.get(pool), places));
+    const frame = { model: live.name };
     const claims: Claim[] = [];
     const engine = live.stable === undefined ? undefined : slotEngineOf(live.stable);
-    if (live.stable !== undefined && engine !== undefined) {
+    if (live.stable !== undefined && engine !== undefined && isAnywhere(live.stable, poolsOf)) {
       claims.push({
         ...frame,
+        pools: poolsOf(live.stable),
         engine,
+        canSleep: maySleep(live.stable, live.model),
         revision: live.stable.metadata.name,
         desired: decisions.get(live.name)?.desired ?? 0,
         min: spec.scaling.minAwake,
@@ -48,12 +63,23 @@ export function listClaims(world: World, decisions: ReadonlyMap<string, ScaleDec
       });
     }
     const candidate = live.candidate === undefined ? undefined : slotEngineOf(live.candidate);
-    if (live.candidate !== undefined && candidate !== undefined) {
+    if (live.candidate !== undefined && candidate !== undefined && isAnywhere(live.candidate, poolsOf)) {
       const trial = claimOfCandidate(world, live.candidate.metadata.name, trials);
-      claims.push({ ...frame, engine: candidate, ...trial });
+      claims.push({
+        ...frame,
+        pools: poolsOf(live.candidate),
+        engine: candidate,
+        canSleep: maySleep(live.candidate, live.model),
+        ...trial,
+      });
     }
     return claims;
   });
+}
+
+/** What needs no files claims as it always did, also when its pools are missing. */
+function isAnywhere(revision: ModelRevision, poolsOf: (revision: ModelRevision) => readonly string[]): boolean {
+  return revision.spec.weights?.fileSet === undefined || poolsOf(revision).length > 0;
 }
 
 /** One instance of a candidate has to prove itself. */
@@ -70,6 +96,7 @@ export function listPools(world: World): PoolView[] {
     const { existing, coming } = world.slotCounts.get(metadata.name) ?? { existing: 0, coming: 0 };
     const isGoing = metadata.deletionTimestamp !== undefined;
     const room = isGoing ? 0 : coming + Math.max(0, spec.slots.max - existing);
-    return { name: metadata.name, sleepersPerSlotMax: spec.sleepersPerSlotMax, room };
+    const { sleepersPerSlotMax, sleeperBytes } = spec;
+    return { name: metadata.name, sleepersPerSlotMax, sleeperBytes, room };
   });
 }

@@ -16,7 +16,7 @@ import { type ClimbTimes, learnClimb } from '../core/plan/climb.ts';
 import type { Assignment, ClimbFailures, ModelLoad } from '../core/plan/snapshot.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { AgentSession, RouterSession } from '../ports/link.ts';
-import { DEMAND_FRESH_MS } from './bounds.ts';
+import { DEMAND_FRESH_MS, ROUTER_GONE_MS } from './bounds.ts';
 
 export interface AgentRecord {
   readonly podUid: string;
@@ -56,6 +56,12 @@ export interface RouterRecord {
 
 export type SectionName = 'policy' | 'endpoints' | 'keys';
 
+/** A router whose session has ended: it may still route by the keys that it acknowledged last. */
+export interface DepartedRouter {
+  readonly atMs: number;
+  readonly keys: number;
+}
+
 /** What of a report is worth a new look: nothing, when only ages moved. */
 export interface ReportNews {
   readonly isNews: boolean;
@@ -66,6 +72,8 @@ export interface Fleet {
   readonly agents: ReadonlyMap<string, AgentRecord>;
   /** By router name. */
   readonly routers: ReadonlyMap<string, RouterRecord>;
+  /** By router name, those that left within the last ROUTER_GONE_MS and have not come back. */
+  readonly departed: ReadonlyMap<string, DepartedRouter>;
   /** True once any router said hello. */
   hasMetRouter(): boolean;
   openAgent(session: AgentSession): void;
@@ -86,11 +94,13 @@ export interface Fleet {
 export function createFleet(clock: Clock): Fleet {
   const agents = new Map<string, AgentRecord>();
   const routers = new Map<string, RouterRecord>();
+  const departed = new Map<string, DepartedRouter>();
   const times = new Map<string, ClimbTimes>();
   let hasMetRouter = false;
   return {
     agents,
     routers,
+    departed,
     hasMetRouter: () => hasMetRouter,
     openAgent(session) {
       const { podUid, dataPort } = session.hello;
@@ -100,6 +110,7 @@ export function createFleet(clock: Clock): Fleet {
     openRouter(session) {
       hasMetRouter = true;
       const { name } = session.hello;
+      departed.delete(name);
       routers.set(name, { session, demand: undefined, demandAtMs: 0, sent: new Map(), acknowledged: undefined });
     },
     closeAgent(session) {
@@ -109,7 +120,11 @@ export function createFleet(clock: Clock): Fleet {
       record.lostAtMs = clock.nowMs();
     },
     closeRouter(session) {
-      if (routers.get(session.hello.name)?.session === session) routers.delete(session.hello.name);
+      const { name } = session.hello;
+      const record = routers.get(name);
+      if (record?.session !== session) return;
+      routers.delete(name);
+      noteDeparture(departed, record, clock.nowMs());
     },
     report(session, report) {
       const record = agents.get(session.hello.podUid);
@@ -134,6 +149,12 @@ export function createFleet(clock: Clock): Fleet {
       for (const revision of times.keys()) if (!revisions.has(revision)) times.delete(revision);
     },
   };
+}
+
+function noteDeparture(departed: Map<string, DepartedRouter>, record: RouterRecord, nowMs: number): void {
+  for (const [name, { atMs }] of departed) if (nowMs - atMs >= ROUTER_GONE_MS) departed.delete(name);
+  const keys = record.sent.has('keys') ? (record.acknowledged?.keys ?? 0) : 0;
+  departed.set(record.session.hello.name, { atMs: nowMs, keys });
 }
 
 function createAgentRecord(podUid: string): AgentRecord {
@@ -173,7 +194,7 @@ function takeReport(
     news.add(gone);
     record.failures.delete(gone);
   }
-  const isNews = news.size > 0 || !record.hasReported || record.report?.terminating !== report.terminating;
+  const isNews = news.size > 0 || !record.hasReported || slotText(record.report) !== slotText(report);
   Object.assign(record, { report, reportedAtMs: nowMs, hasReported: true } satisfies Partial<AgentRecord>);
   // A controller that never told it anything keeps what it finds, and one that cannot tell it anything takes what it sees.
   if (!record.isAdopted || isOutdated(record)) record.assigned = adoptInstances(report.instances);
@@ -214,6 +235,11 @@ function noteClimb(
   if (rung !== 'Awake' || !now.probed || last?.rung === 'Awake') return;
   record.failures.delete(revision);
   if (now.climb !== undefined) times.set(revision, learnClimb(times.get(revision) ?? {}, now.climb));
+}
+
+/** What a report says of the slot itself. */
+function slotText(report: AgentReport | undefined): string {
+  return JSON.stringify([report?.terminating, report?.keyVersions]);
 }
 
 /** What of a report can change a plan; ages move by themselves. */

@@ -1,9 +1,13 @@
 // What an engine needs to run a revision in a slot: pinned facts from the ModelRevision, serving settings from the Model.
 // Pure. Where the file lies may have moved since the pin; its digest has not.
-import type { Launch, OwnEngine } from '../api/link.ts';
+import { isThirdParty, loadsFolder, type ThirdPartyEngine } from '../api/engine-arguments.ts';
+import { imageDigestOf } from '../api/engine-image.ts';
+import { autoSleepOf, survivesSleep } from '../api/engine-sleep.ts';
+import type { Launch, OwnEngine, SlotEngine } from '../api/link.ts';
 import type { Model } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
 import type { Pool } from '../api/pool.ts';
+import { mainFileOf } from './pin-download.ts';
 
 /** On a ModelRevision: where the same file was found later. */
 export const PATH_ANNOTATION = 'stoker.dev/weights-path';
@@ -16,14 +20,15 @@ export interface LaunchFacts {
   readonly pool: Pool;
   /** The build that the slot's engine has, as far as is known. */
   readonly engineBuild: string;
+  /** Where downloaded sets lie, as the slot sees it. */
+  readonly weightsFolder: string;
 }
 
 /** Undefined when the revision says nothing that an engine could be started with: somebody else serves it. */
 export function renderLaunch(facts: LaunchFacts): Launch | undefined {
-  const { spec, metadata } = facts.revision;
-  const { weights, contextLength, engine } = spec;
+  const { weights, contextLength, engine } = facts.revision.spec;
   if (weights === undefined || contextLength === undefined || engine.name === 'Remote') return undefined;
-  const frame = renderFrame(facts, { contextLength, engine: engine.name });
+  const frame = renderFrame(facts, contextLength);
   if (weights.simulated !== undefined) {
     const { simulation } = facts.model.spec;
     return {
@@ -33,16 +38,36 @@ export function renderLaunch(facts: LaunchFacts): Launch | undefined {
       ...(simulation === undefined ? {} : { simulation }),
     };
   }
-  const weightsPath = metadata.annotations?.[PATH_ANNOTATION] ?? weights.path;
-  if (weightsPath === undefined) return undefined;
-  const { sizeBytes: weightsSizeBytes, sha256: weightsSha256 } = weights;
-  return { engine: 'Llama', ...frame, weightsPath, weightsSizeBytes, weightsSha256 };
+  const pinned = locateWeights(facts.revision, facts.weightsFolder);
+  if (pinned === undefined) return undefined;
+  if (!isThirdParty(engine.name)) return { engine: 'Llama', ...frame, ...pinned };
+  return {
+    engine: engine.name,
+    ...frame,
+    ...pinned,
+    args: [...(engine.args ?? [])],
+    ...(engine.image === undefined ? {} : { imageDigest: imageDigestOf(engine.image) }),
+    ...(weights.architecture === undefined ? {} : { architecture: weights.architecture }),
+  };
 }
 
-function renderFrame(
-  { revision, model, pool, engineBuild }: LaunchFacts,
-  { contextLength, engine }: { readonly contextLength: number; readonly engine: OwnEngine },
-) {
+/** What the engine opens: a file, or the folder that it lies in. */
+function locateWeights({ spec: { weights, engine }, metadata }: ModelRevision, weightsFolder: string) {
+  if (weights === undefined) return undefined;
+  const { sizeBytes, sha256, fileSet } = weights;
+  const whole = { weightsSizeBytes: sizeBytes, weightsSha256: sha256 };
+  if (fileSet === undefined) {
+    const path = metadata.annotations?.[PATH_ANNOTATION] ?? weights.path;
+    return path === undefined ? undefined : { ...whole, weightsPath: path };
+  }
+  const folder = `${weightsFolder}/${sha256}`;
+  if (loadsFolder(engine.name)) return { ...whole, weightsPath: folder };
+  const file = mainFileOf(fileSet.files);
+  if (file === undefined) return undefined;
+  return { weightsPath: `${folder}/${file.path}`, weightsSizeBytes: file.sizeBytes, weightsSha256: file.sha256 };
+}
+
+function renderFrame({ revision, model, pool, engineBuild }: LaunchFacts, contextLength: number) {
   const { spec, metadata, status } = revision;
   const { serving, servedName } = model.spec;
   const key = probeKey(pool, engineBuild);
@@ -53,7 +78,7 @@ function renderFrame(
     contextLength,
     concurrency: serving.concurrency,
     ...(spec.sampling === undefined ? {} : { sampling: spec.sampling }),
-    sleep: serving.sleep === 'Auto' ? autoSleep[engine] : serving.sleep,
+    sleep: sleepOf(revision, model),
     drainMs: Math.min(serving.drainSeconds, pool.spec.maxDrainSeconds) * 1000,
     ...(probe === undefined ? {} : { probeExpected: probe.sample }),
   };
@@ -66,8 +91,26 @@ const autoSleep = {
   Sim: 'Level1',
 } as const satisfies Record<OwnEngine, Launch['sleep']>;
 
+function sleepOf(revision: ModelRevision, { spec: { serving } }: Model): Launch['sleep'] {
+  const engine = slotEngineOf(revision);
+  if (serving.sleep !== 'Auto' || engine === undefined) return serving.sleep === 'Auto' ? 'Never' : serving.sleep;
+  return isThirdParty(engine) ? autoSleepOf(sleepFactsOf(revision, engine)) : autoSleep[engine];
+}
+
+/** Whether its instances are put to sleep when they are idle; others are stopped. */
+export function maySleep(revision: ModelRevision, model: Model): boolean {
+  const sleep = sleepOf(revision, model);
+  const engine = slotEngineOf(revision);
+  if (engine === undefined || !isThirdParty(engine)) return sleep !== 'Never';
+  return survivesSleep({ ...sleepFactsOf(revision, engine), sleep });
+}
+
+function sleepFactsOf({ spec }: ModelRevision, engine: ThirdPartyEngine) {
+  return { engine, args: spec.engine.args ?? [], architecture: spec.weights?.architecture };
+}
+
 /** The engine of a revision as a process of a slot; undefined when it needs none. */
-export function slotEngineOf({ spec }: ModelRevision): OwnEngine | undefined {
+export function slotEngineOf({ spec }: ModelRevision): SlotEngine | undefined {
   return spec.engine.name === 'Remote' ? undefined : spec.engine.name;
 }
 

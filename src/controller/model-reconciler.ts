@@ -6,10 +6,12 @@ import type { ModelRevision } from '../api/model-revision.ts';
 import { type LifecyclePlan, planLifecycle } from '../core/plan/lifecycle.ts';
 import { ascentOf } from '../core/plan/snapshot.ts';
 import { OLD_REVISIONS_MAX } from './bounds.ts';
+import { keepDisruptionBudget } from './disruption-budget.ts';
 import type { Fleet } from './fleet.ts';
 import { renderModelStatus } from './model-status.ts';
 import { reportsOf } from './model-view.ts';
 import type { ControllerOptions } from './options.ts';
+import type { SeenChildren } from './owned-child.ts';
 import { findOwned } from './ownership.ts';
 import type { Pins } from './pins.ts';
 import { findNameOwners } from './served-names.ts';
@@ -28,6 +30,7 @@ export interface ModelContext {
   readonly trials: Trials;
   readonly upstreams: Upstreams;
   readonly steering: Steering;
+  readonly children: SeenChildren;
   /** Have the version resolved. */
   startPin(model: string): void;
 }
@@ -52,6 +55,9 @@ export async function reconcileModel(name: string, context: ModelContext, signal
   const written = await writeStatus(cluster, { kind: kinds.Model, object: model, status }, signal);
   if (written.type !== 'done') return written;
   announce(model, { plan, status }, context);
+  const { options, children: seen } = context;
+  const budget = await keepDisruptionBudget(model, status.awake ?? 0, { options, seen, signal });
+  if (budget.type !== 'done') return budget;
   return removeOldRevisions(model, plan, { context, signal });
 }
 
@@ -115,7 +121,8 @@ function announce(
   for (const { type, status: verdict, reason, message } of status.conditions ?? []) {
     const isNews = before.get(type)?.reason !== reason;
     const isBad = type === 'NameTaken' ? verdict === 'True' : verdict === 'False';
-    if (isNews && isBad && reason !== 'NotPinned' && reason !== 'CandidateStarting') event('Warning', reason, message);
+    if (isNews && isBad && reason !== 'NotPinned' && reason !== 'Staging' && reason !== 'CandidateStarting')
+      event('Warning', reason, message);
   }
 }
 

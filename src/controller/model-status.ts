@@ -104,6 +104,7 @@ function judgeReady(facts: ModelFacts): Verdict {
   if (missingPools.length === model.spec.pools.length) {
     return no('NoPool', `There is no Pool ${missingPools.join(' and no Pool ')}. Make one, or change spec.pools.`);
   }
+  if (view?.staging !== undefined && view.awake === 0) return no(view.staging.reason, view.staging.message);
   if (view?.failure !== undefined && view.awake === 0) return no(view.failure.reason, view.failure.message);
   if ((view?.awake ?? 0) > 0) return verdict('Ready', 'True', 'Awake', 'Requests are served at once.');
   if (slotTrouble !== undefined) return no('NoSlot', slotTrouble);

@@ -4,10 +4,11 @@ import type { ClimbTimes } from '../core/plan/climb.ts';
 import { placeBounds } from '../core/plan/placement.ts';
 import { describeWarmth, findWarmest, type OpenUpstream, type RoutedModel } from '../core/plan/routing.ts';
 import { ascentOf, awakeIn, type InstanceView, type SlotView } from '../core/plan/snapshot.ts';
-import { SLOT_START_MS, YIELD_MS } from './bounds.ts';
+import { SLOT_START_MS, STAGE_BYTES_PER_SECOND, STAGE_START_MS, YIELD_MS } from './bounds.ts';
 import type { Fleet } from './fleet.ts';
 import type { LiveModel, World } from './observe.ts';
 import type { ControllerOptions } from './options.ts';
+import { type StagingTrouble, stagingTroubleOf } from './staging.ts';
 import { keyOriginOf, type UpstreamState, type Upstreams } from './upstreams.ts';
 
 /** Of one model: what its status says. */
@@ -18,6 +19,8 @@ export interface ModelView {
   /** The failure of its stable revision, while nothing of it is up. */
   readonly failure: { readonly reason: string; readonly message: string } | undefined;
   readonly scaleDecision: string | undefined;
+  /** Why nothing of its stable revision can start yet: its files are not there. */
+  readonly staging?: StagingTrouble;
   /** The address of somebody else who serves it. */
   readonly baseUrl?: string;
 }
@@ -53,6 +56,7 @@ export interface RouteFacts {
   readonly world: World;
   readonly fleet: Fleet;
   readonly waits: ReadonlyMap<string, number>;
+  readonly wallMs: number;
   readonly simulatedClimb: ControllerOptions['simulatedClimb'];
 }
 
@@ -64,15 +68,24 @@ export function routeModel(live: LiveModel, facts: RouteFacts): RoutedModel {
   const waitMs = Math.min(...spec.pools.map((pool) => waits.get(pool) ?? NO_SLOT_MS), NO_SLOT_MS);
   const pinned = status?.conditions?.find(({ type }) => type === 'Pinned');
   const isUnpinned = stable === undefined && pinned?.status === 'False';
+  const staging = stagingTroubleOf(live.stable);
+  const trouble = isUnpinned ? pinned : staging?.isPassing === false ? staging : undefined;
   return {
     model: live.name,
     stable,
     concurrency: spec.serving.concurrency,
     weightsBytes: live.stable?.spec.weights?.sizeBytes ?? 0,
     times: stable === undefined ? {} : { ...guessSimulated(live, facts), ...fleet.climbTimes(stable) },
-    failure: isUnpinned ? { reason: pinned.reason, message: pinned.message } : undefined,
-    waitMs: isPlaced ? 0 : waitMs,
+    failure: trouble === undefined ? undefined : { reason: trouble.reason, message: trouble.message },
+    waitMs: (isPlaced ? 0 : waitMs) + (staging === undefined ? 0 : guessStagingMs(live, facts)),
   };
+}
+
+/** From its size alone, less the time that it has been under way. */
+function guessStagingMs({ stable }: LiveModel, { wallMs }: RouteFacts): number {
+  const began = stable?.status?.conditions?.find(({ type }) => type === 'Staged')?.lastTransitionTime;
+  const wholeMs = STAGE_START_MS + (1000 * (stable?.spec.weights?.sizeBytes ?? 0)) / STAGE_BYTES_PER_SECOND;
+  return Math.max(STAGE_START_MS, wholeMs - Math.max(0, wallMs - (Date.parse(began ?? '') || wallMs)));
 }
 
 /** What a simulated model would take is known before its first climb: its profile says it. */
@@ -138,14 +151,16 @@ export function viewModel(live: LiveModel, warmth: ModelWarmth, world: World, se
       ? undefined
       : findWarmest(live.stable.metadata.name, world.slotsOf.get(live.stable.metadata.name) ?? []);
   const baseUrl = live.stable?.spec.remote?.baseUrl;
+  const staging = stagingTroubleOf(live.stable);
   // Kept while it tries again: a condition that came and went with each try would be news all the time.
   const failure = baseUrl === undefined ? (best?.failures?.last ?? best?.failure) : warmth.failure;
   return {
-    rung: warmth.rung,
+    rung: staging === undefined ? warmth.rung : 'Absent',
     awake: reports.filter((report) => ascentOf(report) === 'Up').length,
     asleep: reports.filter((report) => report.rung === 'Asleep').length,
     failure: failure === undefined ? undefined : { reason: failure.reason, message: failure.message },
     scaleDecision: sentence,
+    ...(staging === undefined ? {} : { staging }),
     ...(baseUrl === undefined ? {} : { baseUrl }),
   };
 }

@@ -3,19 +3,22 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { kinds } from '../api/kinds.ts';
-import type { SlotEngine } from '../api/link.ts';
 import type { Model } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
 import type { Remote } from '../api/remote.ts';
 import { revisionDigest, revisionName } from '../api/revision-hash.ts';
 import { resolveSimulatedWeights } from '../api/simulated-weights.ts';
+import { isDownloaded } from '../api/weight-sources.ts';
 import { isRefusedAddress, literalHost } from '../core/check/upstream-address.ts';
 import { canonicalJson } from '../lib/canonical-json.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
+import type { WeightsError } from '../ports/weights.ts';
 import { PIN_RETRY_MS_MIN } from './bounds.ts';
+import { pinEngine } from './engine-pin.ts';
 import { API_KEY_ANNOTATION, PATH_ANNOTATION } from './launch.ts';
 import type { ControllerOptions } from './options.ts';
 import { findOwned, ownedBy } from './ownership.ts';
+import { pinDownload } from './pin-download.ts';
 import { outcomeOfError } from './status.ts';
 import { done, type Outcome } from './work-queue.ts';
 
@@ -86,9 +89,11 @@ async function pin(
 ): Promise<PinResult> {
   const { remote } = model.spec.version;
   if (remote !== undefined) return pinRemote(model, { remote, key }, { options, signal });
+  const engine = pinEngine(model.spec, options);
+  if (!engine.ok) return engine;
   const weights = await resolve(model, options, signal);
   if (!weights.ok) return weights;
-  const revision = renderRevision(model, weights.value, { key, builds: options.engineBuilds });
+  const revision = renderRevision(model, weights.value, { key, engine: engine.value });
   if (!revision.ok) return revision;
   return makeRevision(revision.value, options, signal);
 }
@@ -115,7 +120,7 @@ async function pinRemote(
 interface PinnedWeights {
   /** What goes into the revision. */
   readonly weights: NonNullable<ModelRevision['spec']['weights']>;
-  readonly trainedContextLength: number;
+  readonly trainedContextLength: number | undefined;
 }
 
 async function resolve(
@@ -124,49 +129,70 @@ async function resolve(
   signal: AbortSignal,
 ): Promise<Result<PinnedWeights, Refusal>> {
   const { version, pinPolicy } = model.spec;
-  const { file, simulated } = version.weights ?? {};
+  const { file, folder, simulated } = version.weights ?? {};
   if (simulated !== undefined) {
     const { trainedContextLength, ...weights } = resolveSimulatedWeights(simulated);
     return ok({ weights, trainedContextLength });
   }
-  if (file === undefined) return fail(noWeights);
-  const { path, sha256 } = file;
-  if (pinPolicy === 'RequireDigest' && sha256 === undefined) {
-    const message = 'pinPolicy is RequireDigest, and spec.version.weights.file.sha256 is not set. Set it.';
-    return fail({ reason: 'DigestMissing', message });
+  if (version.weights !== undefined && isDownloaded(version.weights)) {
+    return pinDownload(model, version.weights, { ...options, signal });
   }
-  const wanted = { path, ...(sha256 === undefined ? {} : { expectedSha256: sha256 }) };
+  const found = file ?? folder;
+  if (found === undefined) return fail(noWeights);
+  const field = `spec.version.weights.${file === undefined ? 'folder' : 'file'}`;
+  const { path, sha256 } = found;
+  if (pinPolicy === 'RequireDigest' && sha256 === undefined) {
+    return fail({
+      reason: 'DigestMissing',
+      message: `pinPolicy is RequireDigest, and ${field}.sha256 is not set. Set it.`,
+    });
+  }
+  const form = file === undefined ? 'Folder' : 'File';
+  const wanted = { path, form, ...(sha256 === undefined ? {} : { expectedSha256: sha256 }) } as const;
   const resolved = await options.weights.resolve(wanted, signal);
   if (!resolved.ok) {
     const { reason, message } = resolved.error;
-    return fail({ reason, message: `${message} ${advice[reason]}` });
+    return fail({ reason, message: `${message} ${adviceOn(reason, field)}` });
   }
-  const { trainedContextLength, ...weights } = resolved.value;
-  return ok({ weights, trainedContextLength });
+  const { trainedContextLength, architecture, ...weights } = resolved.value;
+  return ok({
+    weights: { ...weights, ...(architecture === undefined ? {} : { architecture }) },
+    trainedContextLength,
+  });
 }
 
 /** Validation refuses such an object; a server that does not know the rule may let it through. */
 const noWeights: Refusal = {
   reason: 'WeightsMissing',
-  message: 'spec.version names no weights. Set spec.version.weights.file or spec.version.weights.simulated.',
+  message: 'spec.version names no weights. Set one of the members of spec.version.weights.',
 };
 
-const advice = {
-  WeightsMissing: 'Put it there, or change spec.version.weights.file.path.',
-  WeightsUnreadable: 'Make it readable for the user that Stoker runs as.',
-  WeightsInvalid: 'spec.version.weights.file.path has to name a complete GGUF file.',
-  HashMismatch: 'Use the right file, or change spec.version.weights.file.sha256.',
-} as const;
+function adviceOn(reason: WeightsError['reason'], field: string): string {
+  const isFolder = field.endsWith('folder');
+  const what = isFolder ? 'a complete folder with the config.json of a model' : 'a complete GGUF file';
+  const advice = {
+    WeightsMissing: `Put it there, or change ${field}.path.`,
+    WeightsUnreadable: 'Make it readable for the user that Stoker runs as.',
+    WeightsInvalid: `${field}.path has to name ${what}.`,
+    HashMismatch: `Use the right ${isFolder ? 'folder' : 'file'}, or change ${field}.sha256.`,
+  };
+  return advice[reason];
+}
 
 function renderRevision(
   model: Model,
   { weights, trainedContextLength }: PinnedWeights,
-  { key, builds }: { readonly key: string; readonly builds: ControllerOptions['engineBuilds'] },
+  { key, engine }: { readonly key: string; readonly engine: ModelRevision['spec']['engine'] },
 ): Result<ModelRevision, Refusal> {
   const { version } = model.spec;
-  const engine: SlotEngine = weights.simulated === undefined ? 'Llama' : 'Sim';
-  const contextLength = version.contextLength ?? Math.min(trainedContextLength, CONTEXT_LENGTH_UNSET_MAX);
-  if (contextLength > trainedContextLength) {
+  if (version.contextLength === undefined && trainedContextLength === undefined) {
+    const message =
+      'The folder of weights does not say what context length the model was trained for. Set spec.version.contextLength.';
+    return fail({ reason: 'ContextUnknown', message });
+  }
+  const trained = trainedContextLength ?? Number.POSITIVE_INFINITY;
+  const contextLength = version.contextLength ?? Math.min(trained, CONTEXT_LENGTH_UNSET_MAX);
+  if (contextLength > trained) {
     const message = `spec.version.contextLength is ${contextLength}, and the model was trained for ${trainedContextLength} tokens. Lower it, or leave it out.`;
     return fail({ reason: 'ContextTooLong', message });
   }
@@ -176,7 +202,7 @@ function renderRevision(
       annotations: { [VERSION_ANNOTATION]: key },
       pinned: {
         weights,
-        engine: { name: engine, build: builds[engine] },
+        engine,
         contextLength,
         ...(version.sampling === undefined ? {} : { sampling: version.sampling }),
       },
@@ -258,12 +284,22 @@ function findPinned(cluster: ControllerOptions['cluster'], model: Model, key: st
 
 /** What of the version decides whether it has to be resolved again: its digest before anything was, the path, and the key's place. */
 function versionKey({ spec }: Model): string {
-  const { remote, weights: { file, simulated } = {} } = spec.version;
-  const weightsSha256 = simulated === undefined ? file?.sha256 : resolveSimulatedWeights(simulated).sha256;
+  const { remote, weights, engine } = spec.version;
+  const { file, folder, simulated } = weights ?? {};
+  const found = file ?? folder;
+  const weightsSha256 = simulated === undefined ? found?.sha256 : resolveSimulatedWeights(simulated).sha256;
   const unresolved = revisionDigest({ version: spec.version, weightsSha256: weightsSha256 ?? '0'.repeat(64) });
   const apiKey = remote?.apiKeySecretRef === undefined ? undefined : keyOrigin(remote.apiKeySecretRef);
+  const places = { path: found?.path, apiKey, source: sourceOf(weights), image: engine.image };
   return createHash('sha256')
-    .update(canonicalJson({ unresolved, path: file?.path, apiKey }))
+    .update(canonicalJson({ unresolved, ...places }))
     .digest('hex')
     .slice(0, 32);
+}
+
+/** Another address or another Secret is looked at anew; what is found there may be the same revision. */
+function sourceOf(weights: Model['spec']['version']['weights']): object | undefined {
+  if (weights === undefined || !isDownloaded(weights)) return undefined;
+  const { http, hub, s3, oci, credentialsSecretName } = weights;
+  return { http, hub, s3, oci, credentialsSecretName };
 }

@@ -4,12 +4,16 @@ import { type Condition, setCondition } from '../api/group.ts';
 import { kinds, type Pod } from '../api/kinds.ts';
 import { residentRungs } from '../api/link.ts';
 import type { Pool, PoolStatus } from '../api/pool.ts';
+import { addSetback, noSetbacks, type Setbacks, waitAfterSetbacks } from '../core/plan/slot-setbacks.ts';
+import { findTrouble, type SlotTrouble } from '../core/plan/slot-trouble.ts';
 import { type PoolSlot, planSlots } from '../core/plan/slots.ts';
 import { idleMsOf } from '../core/plan/snapshot.ts';
 import { RESYNC_MS } from './bounds.ts';
 import { type AgentRecord, type Fleet, isOutdated } from './fleet.ts';
 import type { ControllerOptions } from './options.ts';
+import type { SeenChildren } from './owned-child.ts';
 import { findOwned } from './ownership.ts';
+import { keepNetworkPolicy } from './slot-network.ts';
 import { hasEnded, isLeaving, isReady, linkUrlOf, renderSlotPod, type SlotTemplate } from './slot-pod.ts';
 import { outcomeOfError, versionOf, writeFinalizer, writeStatus } from './status.ts';
 import type { Steering } from './steering.ts';
@@ -22,8 +26,18 @@ export interface PoolContext {
   readonly fleet: Fleet;
   readonly steering: Steering;
   readonly template: () => SlotTemplate;
+  /** Where the link listens in the controller's Pod. */
+  readonly linkPort: number;
   /** Names of slots that were made and are not in the cache yet. */
   readonly made: Map<string, Set<string>>;
+  readonly children: SeenChildren;
+  /** Of each pool: what came to nothing lately. */
+  readonly setbacks: Map<string, PoolSetbacks>;
+}
+
+export interface PoolSetbacks extends Setbacks {
+  /** The slots that there were at the last one. A later one that works ends the series. */
+  readonly known: ReadonlySet<string>;
 }
 
 export async function reconcilePool(name: string, context: PoolContext, signal: AbortSignal): Promise<Outcome> {
@@ -31,12 +45,15 @@ export async function reconcilePool(name: string, context: PoolContext, signal: 
   const pool = cluster.get(kinds.Pool, name);
   if (pool === undefined) {
     context.made.delete(name);
+    context.setbacks.delete(name);
     return done;
   }
   const pods = findOwned(cluster.list(kinds.Pod), pool);
   if (pool.metadata.deletionTimestamp !== undefined) return finish(pool, pods, { context, signal });
   const held = { kind: kinds.Pool, object: pool, finalizer: POOL_FINALIZER, isHeld: true };
   if (pool.metadata.finalizers?.includes(POOL_FINALIZER) !== true) return writeFinalizer(cluster, held, signal);
+  const guarded = await keepNetworkPolicy(pool, context.linkPort, { ...context, seen: context.children, signal });
+  if (guarded.type !== 'done') return guarded;
   const unseen = listUnseen(name, pods, context);
   const plan = planSlots({
     ...pool.spec.slots,
@@ -48,11 +65,36 @@ export async function reconcilePool(name: string, context: PoolContext, signal: 
     const removed = await removeSlot(pods, slot, { context, signal, reason });
     if (removed.type !== 'done') return removed;
   }
-  if (plan.create > 0) return createSlot(pool, { context, signal, more: plan.create > 1 });
+  const waitMs = noteSetbacks(name, { pods, removed: plan.remove.map((slot) => slot.name), context });
+  if (plan.create > 0 && waitMs === 0) return createSlot(pool, { context, signal, more: plan.create > 1 });
   const status = renderPoolStatus(pool, pods, context);
   const written = await writeStatus(cluster, { kind: kinds.Pool, object: pool, status }, signal);
   if (written.type === 'done') announce(pool, status, context);
-  return written.type === 'done' ? { type: 'again', afterMs: RESYNC_MS } : written;
+  const nextMs = plan.create > 0 ? Math.min(waitMs, RESYNC_MS) : RESYNC_MS;
+  return written.type === 'done' ? { type: 'again', afterMs: nextMs } : written;
+}
+
+interface SetbackFacts {
+  readonly pods: readonly Pod[];
+  readonly removed: readonly string[];
+  readonly context: PoolContext;
+}
+
+/** How long the next slot has to wait. A Pod that ended by itself is a setback; one that works and came later ends the series. */
+function noteSetbacks(pool: string, { pods, removed, context }: SetbackFacts): number {
+  const { fleet, options, setbacks } = context;
+  const nowMs = options.clock.nowMs();
+  const isConnected = ({ metadata }: Pod) => fleet.agents.get(metadata.uid ?? '')?.session !== undefined;
+  const { known, ...before } = setbacks.get(pool) ?? { ...noSetbacks, known: new Set<string>() };
+  const hasRecovered = pods.some((pod) => isConnected(pod) && !known.has(pod.metadata.name));
+  const ended = pods.filter((pod) => hasEnded(pod) && removed.includes(pod.metadata.name));
+  let now: Setbacks = hasRecovered ? noSetbacks : before;
+  for (const _ of ended) now = addSetback(now, nowMs);
+  if (now.count === 0) setbacks.delete(pool);
+  else if (ended.length > 0 || hasRecovered) {
+    setbacks.set(pool, { ...now, known: new Set(pods.map(({ metadata }) => metadata.name)) });
+  }
+  return waitAfterSetbacks(now, nowMs);
 }
 
 /** Slots that were made a moment ago count, although the cache has not caught up. */
@@ -164,13 +206,15 @@ async function finish(
   return writeFinalizer(cluster, { kind: kinds.Pool, object: pool, finalizer: POOL_FINALIZER, isHeld: false }, signal);
 }
 
-/** An event when agents that cannot be commanded are seen for the first time. */
+/** An event for everything bad that is there for the first time, or for another reason than before. */
 function announce(pool: Pool, status: PoolStatus, { options }: PoolContext): void {
-  const outdated = (conditions: PoolStatus['conditions']) =>
-    conditions?.find(({ type, status: is }) => type === 'AgentOutdated' && is === 'True');
-  const now = outdated(status.conditions);
-  if (now === undefined || outdated(pool.status?.conditions) !== undefined) return;
-  options.cluster.recordEvent({ regarding: pool, type: 'Warning', reason: now.reason, message: now.message });
+  for (const type of ['AgentOutdated', 'SlotTrouble']) {
+    const badOf = (conditions: PoolStatus['conditions']) =>
+      conditions?.find((condition) => condition.type === type && condition.status === 'True');
+    const now = badOf(status.conditions);
+    if (now === undefined || badOf(pool.status?.conditions)?.reason === now.reason) continue;
+    options.cluster.recordEvent({ regarding: pool, type: 'Warning', reason: now.reason, message: now.message });
+  }
 }
 
 function renderPoolStatus(pool: Pool, pods: readonly Pod[], { fleet, options }: PoolContext): PoolStatus {
@@ -179,7 +223,9 @@ function renderPoolStatus(pool: Pool, pods: readonly Pod[], { fleet, options }: 
   const instances = connected.flatMap(({ report }) => report?.instances ?? []);
   const observedGeneration = pool.metadata.generation ?? 0;
   const wallMs = options.clock.wallMs();
-  const verdicts = [judgeReady(pool, pods, connected.length), judgeAgents(records, pods)];
+  const troubles = pods.filter((pod) => !isLeaving(pod)).flatMap((pod) => findTrouble(pod) ?? []);
+  const readiness = judgeReady(pool, { pods, connected: connected.length, trouble: troubles[0] });
+  const verdicts = [readiness, judgeTroubles(troubles), judgeAgents(records, pods)];
   return {
     observedGeneration,
     ...(pool.status?.nextSerial === undefined ? {} : { nextSerial: pool.status.nextSerial }),
@@ -208,13 +254,31 @@ function judgeAgents(records: readonly AgentRecord[], pods: readonly Pod[]): Ver
   return { type: 'AgentOutdated', status: 'True', reason: 'AgentOutdated', message: message.slice(0, 1024) };
 }
 
-function judgeReady(pool: Pool, pods: readonly Pod[], connected: number): Verdict {
+function judgeTroubles([first, ...others]: readonly SlotTrouble[]): Verdict {
+  if (first === undefined) {
+    return { type: 'SlotTrouble', status: 'False', reason: 'NoTrouble', message: 'Nothing is wrong with a slot.' };
+  }
+  const more = others.length === 0 ? '' : ` ${others.length} more have trouble.`;
+  return {
+    type: 'SlotTrouble',
+    status: 'True',
+    reason: first.reason,
+    message: `${first.message}${more}`.slice(0, 1024),
+  };
+}
+
+interface SlotFacts {
+  readonly pods: readonly Pod[];
+  readonly connected: number;
+  readonly trouble: SlotTrouble | undefined;
+}
+
+function judgeReady(pool: Pool, { pods, connected, trouble }: SlotFacts): Verdict {
   const { min } = pool.spec.slots;
   if (connected >= Math.min(pods.length, Math.max(1, min)) && connected >= min) {
     const message = connected === 0 ? 'There is no slot; one is made when it is needed.' : 'Slots are connected.';
     return { type: 'Ready', status: 'True', reason: connected === 0 ? 'Empty' : 'SlotsConnected', message };
   }
-  const waiting = pods.find((pod) => pod.status?.message !== undefined && !isReady(pod));
-  const message = waiting?.status?.message ?? 'Slots are starting.';
-  return { type: 'Ready', status: 'False', reason: 'SlotsStarting', message: message.slice(0, 1024) };
+  const { reason = 'SlotsStarting', message = 'Slots are starting.' } = trouble ?? {};
+  return { type: 'Ready', status: 'False', reason, message: message.slice(0, 1024) };
 }

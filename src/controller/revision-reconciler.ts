@@ -1,5 +1,7 @@
 // Reconciles one ModelRevision: keeps the probe of the first verified start of each class and build, and says whether what
 // runs is what was pinned. Never changes a spec, which nobody may, and never replaces a probe that is kept.
+
+import { isPinnedBuild } from '../api/engine-image.ts';
 import { type Condition, setCondition } from '../api/group.ts';
 import { kinds } from '../api/kinds.ts';
 import type { InstanceReport } from '../api/link.ts';
@@ -7,8 +9,10 @@ import type { ModelRevision, ModelRevisionStatus } from '../api/model-revision.t
 import { probeKey } from './launch.ts';
 import type { World } from './observe.ts';
 import type { ControllerOptions } from './options.ts';
+import type { Staging, StagingView } from './staging.ts';
 import { writeStatus } from './status.ts';
 import type { Steering } from './steering.ts';
+import { weightsKeyOf } from './weight-volumes.ts';
 import { done, type Outcome } from './work-queue.ts';
 
 const PROBES_MAX = 16;
@@ -18,6 +22,7 @@ const mismatches: ReadonlySet<string> = new Set(['WeightsChanged', 'ProbeMismatc
 export interface RevisionContext {
   readonly options: ControllerOptions;
   readonly steering: Steering;
+  readonly staging: Staging;
 }
 
 export async function reconcileRevision(name: string, context: RevisionContext, signal: AbortSignal): Promise<Outcome> {
@@ -27,18 +32,43 @@ export async function reconcileRevision(name: string, context: RevisionContext, 
   if (revision === undefined || world === undefined) return done;
   const reports = listReports(world, name);
   const probes = addProbes(revision.status?.probes ?? [], reports);
-  const verdict = judge(revision, reports);
-  const conditions =
-    verdict === undefined
-      ? revision.status?.conditions
-      : setCondition(revision.status?.conditions ?? [], verdict, clock.wallMs());
+  const staging = await context.staging.look(revision, findLost(world, name, context.options), signal);
+  const verdicts = [judge(revision, reports), staging?.condition].filter((verdict) => verdict !== undefined);
+  const conditions = verdicts.reduce(
+    (all, verdict) => setCondition(all, verdict, clock.wallMs()),
+    revision.status?.conditions ?? [],
+  );
   const status: ModelRevisionStatus = {
     ...(probes.length === 0 ? {} : { probes }),
-    ...(conditions === undefined ? {} : { conditions }),
+    ...(staging === undefined ? {} : { stagedIn: [...staging.stagedIn] }),
+    ...(conditions.length === 0 ? {} : { conditions }),
   };
   const written = await writeStatus(cluster, { kind: kinds.ModelRevision, object: revision, status }, signal);
-  if (written.type === 'done' && verdict !== undefined) announce(revision, verdict, context.options);
-  return written;
+  if (written.type !== 'done') return written;
+  for (const verdict of verdicts) announce(revision, verdict, context.options);
+  return afterStaging(revision, staging);
+}
+
+/** A Pod that did its work goes once the status says so. */
+function afterStaging(revision: ModelRevision, staging: StagingView | undefined): Outcome {
+  if (staging === undefined) return done;
+  const before = new Set(revision.status?.stagedIn);
+  return staging.stagedIn.some((key) => !before.has(key)) ? { type: 'again', afterMs: 100 } : staging.outcome;
+}
+
+/** What a slot says when the files are gone from under it. */
+const losses: ReadonlySet<string> = new Set(['WeightsMissing', 'WeightsChanged']);
+
+/** Volumes in which a slot did not find the files, since they were staged there. */
+function findLost(world: World, revision: string, options: ControllerOptions): string[] {
+  return (world.slotsOf.get(revision) ?? []).flatMap((slot) => {
+    const pool = world.pools.get(slot.pool);
+    const isLost = slot.instances.some(
+      (report) => report.revision === revision && report.rung === 'Failed' && losses.has(report.failure?.reason ?? ''),
+    );
+    const key = !isLost || pool === undefined ? undefined : weightsKeyOf(pool, options);
+    return key === undefined ? [] : [key];
+  });
 }
 
 interface PlacedReport {
@@ -79,7 +109,9 @@ function judge(revision: ModelRevision, reports: readonly PlacedReport[]): Verdi
   const wrong = reports.find(({ report }) => mismatches.has(report.failure?.reason ?? ''))?.report.failure;
   if (wrong !== undefined) return { ...frame, status: 'False', reason: wrong.reason, message: wrong.message };
   const verified = reports.filter(({ report }) => report.probed && report.engineBuild !== undefined);
-  const other = verified.find(({ report }) => report.engineBuild !== revision.spec.engine.build)?.report.engineBuild;
+  const other = verified.find(
+    ({ report }) => report.engineBuild !== undefined && !isPinnedBuild(revision.spec.engine.build, report.engineBuild),
+  )?.report.engineBuild;
   if (other !== undefined) {
     const message = `It was pinned with the engine ${revision.spec.engine.build} and runs on ${other}. Answers may differ; nothing was repinned.`;
     return { ...frame, status: 'False', reason: 'EngineChanged', message };
@@ -91,6 +123,7 @@ function judge(revision: ModelRevision, reports: readonly PlacedReport[]): Verdi
 function announce(revision: ModelRevision, verdict: Verdict, { cluster }: ControllerOptions): void {
   const before = revision.status?.conditions?.find(({ type }) => type === verdict.type);
   if (before?.reason === verdict.reason) return;
-  const type = verdict.status === 'True' ? 'Normal' : 'Warning';
+  if (verdict.status === 'Unknown') return;
+  const type = verdict.status === 'True' || verdict.reason === 'Staging' ? 'Normal' : 'Warning';
   cluster.recordEvent({ regarding: revision, type, reason: verdict.reason, message: verdict.message });
 }

@@ -15,6 +15,8 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { PICTURE_MS_MAX, PLAN_EVERY_MS, PLAN_REST_FACTOR, PLAN_WITHIN_MS } from './bounds.ts';
 import { decideScale, listClaims, listPools } from './demand-plan.ts';
 import type { AgentRecord, Fleet } from './fleet.ts';
+import { createKeyChanges, type KeyChanges } from './key-changes.ts';
+import type { KeyRing } from './key-ring.ts';
 import {
   describeModel,
   describeUpstream,
@@ -27,11 +29,12 @@ import {
 } from './model-view.ts';
 import { observeWorld, type World } from './observe.ts';
 import type { ControllerOptions } from './options.ts';
-import { SLOT_KEY_VERSION } from './slot-keys.ts';
+import { createSleepMemory } from './sleep-memory.ts';
 import { createPublisher } from './tables.ts';
 import { createTeller } from './targets.ts';
 import type { Trials } from './trials.ts';
 import type { Upstreams } from './upstreams.ts';
+import { type WeightPlaces, weightsFolderOf } from './weight-volumes.ts';
 import { createWithdrawals } from './withdrawals.ts';
 
 export interface SteeringOptions {
@@ -42,7 +45,8 @@ export interface SteeringOptions {
   readonly engineBuilds: Readonly<Record<OwnEngine, string>>;
   readonly simulatedClimb: ControllerOptions['simulatedClimb'];
   readonly epoch: number;
-  slotKey(podUid: string): string;
+  readonly places: WeightPlaces;
+  readonly ring: Pick<KeyRing, 'wanted' | 'key'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -85,6 +89,8 @@ class PlanningLoop implements Steering {
   readonly #tellAgents: (world: World) => number;
   readonly #tellRouters: ReturnType<typeof createPublisher>;
   readonly #withdraw: ReturnType<typeof createWithdrawals>;
+  readonly #keys: KeyChanges;
+  readonly #sleepMemory = createSleepMemory();
   readonly #decisions = new Map<string, Decided>();
   #views: ReadonlyMap<string, ModelView> = new Map();
   #lacking: ReadonlyMap<string, number> = new Map();
@@ -103,7 +109,9 @@ class PlanningLoop implements Steering {
   constructor(options: SteeringOptions) {
     this.#options = options;
     const nextFence = () => ({ epoch: options.epoch, seq: ++this.#seq });
-    this.#tellAgents = createTeller({ ...options, nextFence });
+    this.#keys = createKeyChanges(options);
+    const weightsFolder = weightsFolderOf(options.places);
+    this.#tellAgents = createTeller({ ...options, keys: this.#keys, weightsFolder, nextFence });
     this.#tellRouters = createPublisher({ fleet: options.fleet, nextFence });
     this.#withdraw = createWithdrawals({ ...options, nextFence });
   }
@@ -160,7 +168,10 @@ class PlanningLoop implements Steering {
     const scale = this.#decide(seen);
     const snapshot: PlaceSnapshot = {
       slots: seen.slots,
-      claims: listClaims(seen, scale, this.#options.trials),
+      claims: this.#sleepMemory(
+        seen,
+        listClaims(seen, { decisions: scale, trials: this.#options.trials, places: this.#options.places }),
+      ),
       pools: listPools(seen),
       isComplete: this.#isComplete,
     };
@@ -171,6 +182,7 @@ class PlanningLoop implements Steering {
     const world = observeWorld(cluster, fleet, time);
     this.#world = world;
     this.#noteUse(world);
+    this.#changeKeys(world);
     this.#tellRouters(this.#renderTable(world, snapshot));
     this.#tellAgents(world);
     this.#withdraw(world.nowMs);
@@ -245,11 +257,21 @@ class PlanningLoop implements Steering {
     }
   }
 
+  /** Before anybody is told: tables and targets of one run go by the same step. */
+  #changeKeys({ slots, nowMs }: World): void {
+    const { ring, metrics } = this.#options;
+    const podUids = slots.map(({ podUid }) => podUid);
+    this.#keys.step(podUids, { seq: this.#seq, nowMs });
+    metrics.set('slotKeyVersion', {}, ring.wanted());
+    metrics.set('slotKeyChanges', {}, this.#keys.changing());
+  }
+
   #renderTable(world: World, snapshot: PlaceSnapshot) {
-    const { fleet, slotKey, upstreams } = this.#options;
+    const { fleet, upstreams } = this.#options;
     const waits = estimateWaits(world, new Map(snapshot.pools.map(({ name, room }) => [name, room])));
+    const wallMs = this.#options.clock.wallMs();
     const routed = world.models.map((live) =>
-      routeModel(live, { world, fleet, waits, simulatedClimb: this.#options.simulatedClimb }),
+      routeModel(live, { world, fleet, waits, wallMs, simulatedClimb: this.#options.simulatedClimb }),
     );
     const remote = new Map(world.models.flatMap(({ name, stable }) => (stable?.spec.remote ? [[name, stable]] : [])));
     const warmth = routed.map((model) => {
@@ -264,7 +286,7 @@ class PlanningLoop implements Steering {
       open: listOpenInstances(world.slots, routed),
       upstreams: listUpstreams(world.models, upstreams),
       warmth,
-      keys: world.slots.map(({ podUid }) => ({ podUid, version: SLOT_KEY_VERSION, key: slotKey(podUid) })),
+      keys: world.slots.flatMap(({ podUid }) => this.#keys.carried(podUid).map((key) => ({ podUid, ...key }))),
       isComplete: this.#isComplete,
       turn: Math.floor(world.nowMs / 1000),
     };

@@ -5,15 +5,17 @@ import type { OwnEngine, TargetInstance } from '../api/link.ts';
 import type { Assignment } from '../core/plan/snapshot.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { AgentRecord, Fleet } from './fleet.ts';
+import type { KeyChanges } from './key-changes.ts';
 import { type LaunchFacts, renderLaunch, slotEngineOf } from './launch.ts';
 import type { World } from './observe.ts';
-import { SLOT_KEY_VERSION } from './slot-keys.ts';
 
 interface TellerOptions {
   readonly cluster: Cluster;
   readonly fleet: Fleet;
   readonly engineBuilds: Readonly<Record<OwnEngine, string>>;
-  slotKey(podUid: string): string;
+  /** Where downloaded sets lie, as slots see it. */
+  readonly weightsFolder: string;
+  readonly keys: Pick<KeyChanges, 'accepted'>;
   nextFence(): { readonly epoch: number; readonly seq: number };
 }
 
@@ -39,7 +41,7 @@ interface InstanceFacts extends LaunchFacts {
 function lookUp(
   world: World,
   { pool: poolName, record }: { readonly pool: string; readonly record: AgentRecord },
-  { cluster, engineBuilds }: TellerOptions,
+  { cluster, engineBuilds, weightsFolder }: TellerOptions,
 ): InstanceFacts[] | undefined {
   const facts: InstanceFacts[] = [];
   for (const assignment of record.assigned) {
@@ -50,8 +52,10 @@ function lookUp(
     const engine = slotEngineOf(revision);
     if (engine === undefined) return undefined;
     const report = record.report?.instances.find((instance) => instance.revision === assignment.revision);
-    const engineBuild = report?.engineBuild ?? engineBuilds[engine];
-    facts.push({ assignment, revision, model, pool, engineBuild });
+    // What is not ours says its build once it runs; before that the pin is what is known.
+    const known = engine === 'Llama' || engine === 'Sim' ? engineBuilds[engine] : revision.spec.engine.build;
+    const engineBuild = report?.engineBuild ?? known;
+    facts.push({ assignment, revision, model, pool, engineBuild, weightsFolder });
   }
   return facts;
 }
@@ -69,11 +73,11 @@ function stampOf(facts: readonly InstanceFacts[]): string {
 
 function tell(record: AgentRecord, facts: readonly InstanceFacts[], options: TellerOptions): boolean {
   const { session, podUid, told } = record;
-  const stamp = stampOf(facts);
+  const keys = options.keys.accepted(podUid);
+  const stamp = `${keys.map(({ version }) => version).join()}\n${stampOf(facts)}`;
   if (session === undefined || (told?.session === session.id && told.stamp === stamp)) return false;
   const instances = renderInstances(facts);
   if (instances === undefined) return false;
-  const keys = [{ version: SLOT_KEY_VERSION, key: options.slotKey(podUid) }];
   const content = JSON.stringify([instances, keys]);
   const isNews = told?.session !== session.id || told.content !== content;
   // What could not be sent is tried again at the next plan.

@@ -1,9 +1,12 @@
 // Whether the file that an engine is about to open is the one that was pinned. Full digest once per state of the file;
-// afterwards size, time and inode are enough.
+// afterwards size, time and inode are enough. A file that was staged and sealed was read whole then.
+import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import type { LlamaLaunch } from '../api/link.ts';
 import { EngineError } from './engine-error.ts';
 import { FileChanged, type FileDigests } from './file-digest.ts';
+import { readSeal } from './weights-folder.ts';
 
 /** The file as it was when it was verified. */
 export interface VerifiedFile {
@@ -28,6 +31,7 @@ export async function verifyWeights(
       `${path} has ${found.size} bytes, and ${launch.weightsSizeBytes} are pinned.`,
     );
   }
+  if (await isSealedAs(launch, found)) return { path, sizeBytes: found.size, mtimeMs: found.mtimeMs };
   const digest = await digests.digest(path, signal).catch((error: unknown) => {
     signal.throwIfAborted();
     throw translate(path, error);
@@ -39,6 +43,13 @@ export async function verifyWeights(
     );
   }
   return { path, sizeBytes: digest.sizeBytes, mtimeMs: digest.mtimeMs };
+}
+
+/** Whoever staged the file read it whole and sealed it: then its size and time are enough. */
+async function isSealedAs({ weightsPath, weightsSha256 }: PinnedFile, found: Stats): Promise<boolean> {
+  const seal = await readSeal(dirname(weightsPath));
+  const sealed = seal?.files.find(({ path }) => path === basename(weightsPath));
+  return sealed?.sha256 === weightsSha256 && sealed.sizeBytes === found.size && sealed.mtimeMs === found.mtimeMs;
 }
 
 /** Before an engine reads the file again: it must not have changed since it was verified. */

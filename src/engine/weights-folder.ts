@@ -1,10 +1,9 @@
 // Weights that are a folder: what identifies it, and whether the folder that an engine is about to open is the one that was
 // pinned. A sealed folder is trusted by its seal, sizes and times; any other is read whole once. Never changes the folder.
-import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { canonicalJson } from '../lib/canonical-json.ts';
+import { fileSetDigest } from '../api/file-set.ts';
 import { EngineError } from './engine-error.ts';
 import { FileChanged, type FileDigests } from './file-digest.ts';
 
@@ -24,19 +23,21 @@ export interface FolderFile {
 const sealSchema = z.object({
   digest: z.string().regex(/^[0-9a-f]{64}$/),
   files: z
-    .array(z.object({ path: z.string().max(1024), sizeBytes: z.int().min(0), mtimeMs: z.number() }))
+    .array(
+      z.object({
+        path: z.string().max(1024),
+        sizeBytes: z.int().min(0),
+        mtimeMs: z.number(),
+        sha256: z
+          .string()
+          .regex(/^[0-9a-f]{64}$/)
+          .optional(),
+      }),
+    )
     .min(1)
     .max(FILES_MAX),
 });
 export type Seal = z.infer<typeof sealSchema>;
-
-/** What identifies a folder: names and contents of its files, wherever it lies. 64 hexadecimal digits. */
-export function folderDigest(files: readonly { readonly path: string; readonly sha256: string }[]): string {
-  const listed = [...files].sort((a, b) => (a.path < b.path ? -1 : 1)).map(({ path, sha256 }) => ({ path, sha256 }));
-  return createHash('sha256')
-    .update(canonicalJson({ files: listed }))
-    .digest('hex');
-}
 
 interface PinnedFolder {
   readonly weightsPath: string;
@@ -44,23 +45,43 @@ interface PinnedFolder {
   readonly weightsSha256: string;
 }
 
+/** What a folder is. Rejects with EngineError: WeightsMissing, WeightsUnreadable or WeightsChanged. */
+export async function identifyFolder(
+  folder: string,
+  digests: FileDigests,
+  signal: AbortSignal,
+): Promise<{ readonly sizeBytes: number; readonly sha256: string }> {
+  try {
+    const files = await listFolder(folder);
+    const sha256 = (await readSealed(folder, files)) ?? (await digestFolder(folder, { files, digests, signal }));
+    return { sizeBytes: sumBytes(files), sha256 };
+  } catch (error) {
+    signal.throwIfAborted();
+    throw translate(folder, error);
+  }
+}
+
 /** Rejects with EngineError: WeightsMissing, WeightsUnreadable or WeightsChanged. */
 export async function verifyFolder(pinned: PinnedFolder, digests: FileDigests, signal: AbortSignal): Promise<void> {
   const { weightsPath: folder } = pinned;
   try {
-    const files = await listFolder(folder);
-    const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+    // Before the digest, which takes its time with large files.
+    const sizeBytes = sumBytes(await listFolder(folder));
     if (sizeBytes !== pinned.weightsSizeBytes) {
       throw changed(`${folder} has ${sizeBytes} bytes, and ${pinned.weightsSizeBytes} are pinned.`);
-    }
-    const digest = (await readSealed(folder, files)) ?? (await digestFolder(folder, { files, digests, signal }));
-    if (digest !== pinned.weightsSha256) {
-      throw changed(`${folder} has the digest ${digest}, and ${pinned.weightsSha256} is pinned.`);
     }
   } catch (error) {
     signal.throwIfAborted();
     throw translate(folder, error);
   }
+  const { sha256 } = await identifyFolder(folder, digests, signal);
+  if (sha256 !== pinned.weightsSha256) {
+    throw changed(`${folder} has the digest ${sha256}, and ${pinned.weightsSha256} is pinned.`);
+  }
+}
+
+function sumBytes(files: readonly FolderFile[]): number {
+  return files.reduce((sum, file) => sum + file.sizeBytes, 0);
 }
 
 /** Its files in the order of their paths, without the seal and without what begins with a dot. */
@@ -89,10 +110,7 @@ async function collect(folder: string, below: string, found: FolderFile[]): Prom
 
 /** The digest that the seal vouches for; undefined when there is none, or when a file is not as it was sealed. */
 async function readSealed(folder: string, files: readonly FolderFile[]): Promise<string | undefined> {
-  const path = join(folder, SEAL_FILE);
-  const stats = await stat(path).catch(() => undefined);
-  if (stats === undefined || stats.size > SEAL_BYTES_MAX) return undefined;
-  const seal = parseSeal(await readFile(path, 'utf8'));
+  const seal = await readSeal(folder);
   if (seal === undefined || seal.files.length !== files.length) return undefined;
   const sealed = new Map(seal.files.map((file) => [file.path, file]));
   const isWhole = files.every((file) => {
@@ -100,6 +118,14 @@ async function readSealed(folder: string, files: readonly FolderFile[]): Promise
     return other !== undefined && other.sizeBytes === file.sizeBytes && other.mtimeMs === file.mtimeMs;
   });
   return isWhole ? seal.digest : undefined;
+}
+
+/** What the folder was sealed with; undefined when it was not. Whether it is still like that is not looked at. */
+export async function readSeal(folder: string): Promise<Seal | undefined> {
+  const path = join(folder, SEAL_FILE);
+  const stats = await stat(path).catch(() => undefined);
+  if (stats === undefined || stats.size > SEAL_BYTES_MAX) return undefined;
+  return parseSeal(await readFile(path, 'utf8').catch(() => ''));
 }
 
 function parseSeal(text: string): Seal | undefined {
@@ -120,7 +146,7 @@ export async function digestFolder(
     const { sha256 } = await given.digests.digest(join(folder, path), given.signal);
     digested.push({ path, sha256 });
   }
-  return folderDigest(digested);
+  return fileSetDigest(digested);
 }
 
 function changed(sentence: string): EngineError {

@@ -62,7 +62,7 @@ async function tryOnce(options: ElectionOptions, sight: Sight, signal: AbortSign
   if (found.ok && !sight.mayTake(found.value)) {
     return `${found.value.spec?.holderIdentity ?? 'somebody'} leads`;
   }
-  const epoch = (found.ok ? (found.value.spec?.leaseTransitions ?? 0) : 0) + 1;
+  const epoch = found.ok ? (found.value.spec?.leaseTransitions ?? 0) + 1 : firstEpoch(clock);
   const sentAtMs = clock.nowMs();
   const now = renderMicroTime(clock);
   const spec: LeaseSpec = {
@@ -76,6 +76,12 @@ async function tryOnce(options: ElectionOptions, sight: Sight, signal: AbortSign
   if (written.ok) return new Leader(options, { lease: written.value, epoch, sentAtMs });
   const wasFaster = written.error.reason === 'Conflict' || written.error.reason === 'AlreadyExists';
   return wasFaster ? 'another candidate was faster' : waitOrThrow(options, written.error);
+}
+
+/** Where a Lease begins that is not there: the minutes since 1970. Somebody may have deleted the last one, and what obeyed its
+ * epochs must obey this one, too; a Lease changes hands less than once a minute. */
+function firstEpoch(clock: Clock): number {
+  return Math.max(1, Math.floor(clock.wallMs() / 60_000));
 }
 
 /** A server that cannot answer now may answer later; one that says no has to be told otherwise by a person. */

@@ -1,6 +1,7 @@
 // Asks the API server who a bearer token belongs to, for one audience. Never logs or returns the token.
 import type { ClusterObject, KindRef } from '../api/group.ts';
 import { fail, ok } from '../lib/result.ts';
+import { readTokenLife } from '../lib/token-life.ts';
 import type { ClusterResult, TokenIdentity } from '../ports/cluster.ts';
 import { errorOfAnswer, record } from './answers.ts';
 import { pathOfKind } from './client.ts';
@@ -32,9 +33,12 @@ export async function reviewToken(
   if (!sent.ok) return sent;
   if (sent.value.status >= 300) return fail(errorOfAnswer(sent.value));
   const identity = identityOf(record(record(sent.value.body).status), audience);
-  return identity === undefined
-    ? fail({ reason: 'Unauthorized', message: `the token is not valid for the audience ${audience}` })
-    : ok(identity);
+  if (identity === undefined) {
+    return fail({ reason: 'Unauthorized', message: `the token is not valid for the audience ${audience}` });
+  }
+  // The review does not say when the token ends. The server has judged it, so its own words hold.
+  const life = readTokenLife(token);
+  return ok(life === undefined ? identity : { ...identity, expiresAtMs: life.expiresAtMs });
 }
 
 /** A server that does not know audiences leaves them out: its verdict is about another audience then, and not ours. */

@@ -1,6 +1,8 @@
 // Every bound of the link in one place: waits, sizes and counts, with units in their names.
 // Decides nothing; the version range and the frame size are part of the messages (src/api/link.ts).
 
+/** From the dial to the connection, before anything is said. Two lost first packets take 3 s to be sent again, one takes 1 s. */
+export const CONNECT_MS_MAX = 2000;
 /** From the dial to the answer of the upgrade, and from there to hello or welcome. */
 export const HANDSHAKE_MS_MAX = 10_000;
 export const PING_EVERY_MS = 5000;
@@ -14,6 +16,10 @@ export const REDIAL_MS_MAX: readonly number[] = [200, 1000, 5000];
 export const SETTLED_MS = 5000;
 /** From our close frame to cutting the socket. */
 export const CLOSE_MS_MAX = 1000;
+/** A session is renewed in the last tenth of its token's life, later than the kubelet renews the token (at four fifths). */
+export const RENEW_SHARE = 0.1;
+/** Until the next try when the token is still the same, or the new session did not come about. */
+export const RENEW_RETRY_MS = 5000;
 export const SESSIONS_MAX = 5000;
 /** Upgrades whose tokens are being reviewed, or that have not said hello. */
 export const PENDING_MAX = 512;

@@ -6,6 +6,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { HANDSHAKE_MS_MAX } from './bounds.ts';
 import { type Channel, createChannel } from './channel.ts';
+import { connector } from './connection.ts';
 import type { Fence, FencePair } from './fence.ts';
 import type { FrameParser } from './frames.ts';
 
@@ -109,8 +110,15 @@ export function dial<In extends Inbound>(options: DialOptions<In>): Dialled {
   };
 }
 
-function openSocket({ url, token, ca }: { url: string; token: string; ca?: string }): WebSocket {
-  return new WebSocket(new URL(LINK_PATH, url), {
+function openSocket({
+  url,
+  token,
+  ca,
+  clock,
+}: Pick<DialOptions<Inbound>, 'url' | 'token' | 'ca' | 'clock'>): WebSocket {
+  const address = new URL(LINK_PATH, url);
+  return new WebSocket(address, {
+    createConnection: connector(address.protocol === 'wss:', clock),
     headers: { authorization: `Bearer ${token}` },
     maxPayload: LINK_FRAME_BYTES_MAX,
     perMessageDeflate: false,

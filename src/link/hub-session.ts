@@ -59,9 +59,18 @@ export function openHubSession(options: SessionOptions): Channel {
       session === undefined ? onHello(bytes, isBinary) : onFrame(session, bytes, isBinary),
     onEnd(reason) {
       patience.cancel();
+      expiry?.cancel();
       options.onEnd(reason, session);
     },
   });
+
+  const { expiresAtMs } = options.identity;
+  const expiry =
+    expiresAtMs === undefined
+      ? undefined
+      : clock.after(Math.max(0, expiresAtMs - clock.wallMs()), () => channel.close(1008, 'the token has expired'), {
+          background: true,
+        });
 
   function onHello(bytes: Buffer, isBinary: boolean): void {
     const hello = parseHello(bytes, isBinary);

@@ -1,7 +1,7 @@
 // The hub's end of the link: listens, admits sessions, keeps the list of them, replaces an older session of the same
 // slot or router by the newer one. Never decides what is sent: its owner does.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { LINK_FRAME_BYTES_MAX } from '../api/link.ts';
@@ -30,11 +30,18 @@ export interface HubOptions {
   readonly tls?: { readonly cert: string; readonly key: string };
 }
 
-export function createHub(options: HubOptions, handlers: HubHandlers): Hub {
+export interface CertifiedHub extends Hub {
+  /** For connections from now on. Only a hub that was made with a certificate takes another. */
+  useCertificate(tls: Required<HubOptions>['tls']): void;
+}
+
+const TLS_MIN = 'TLSv1.3';
+
+export function createHub(options: HubOptions, handlers: HubHandlers): CertifiedHub {
   return new LinkHub(options, handlers);
 }
 
-class LinkHub implements Hub {
+class LinkHub implements CertifiedHub {
   readonly #options: HubOptions;
   readonly #handlers: HubHandlers;
   readonly #server: Server;
@@ -59,7 +66,7 @@ class LinkHub implements Hub {
     this.#server =
       options.tls === undefined
         ? createServer(bounds, answerNothing)
-        : createTlsServer({ ...bounds, ...options.tls }, answerNothing);
+        : createTlsServer({ ...bounds, ...options.tls, minVersion: TLS_MIN }, answerNothing);
     this.#server.on(
       'upgrade',
       (request: IncomingMessage, socket: Duplex, head: Buffer) => void this.#onUpgrade(request, socket, head),
@@ -93,6 +100,10 @@ class LinkHub implements Hub {
 
   sessions(): readonly HubSession[] {
     return [...this.#sessions.values()];
+  }
+
+  useCertificate(tls: Required<HubOptions>['tls']): void {
+    if (this.#server instanceof TlsServer) this.#server.setSecureContext({ ...tls, minVersion: TLS_MIN });
   }
 
   async #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {

@@ -13,6 +13,7 @@ import {
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Rng } from '../lib/rng.ts';
+import { readTokenLife, type TokenLife } from '../lib/token-life.ts';
 import type {
   AgentSpoke,
   AgentSpokeHandlers,
@@ -21,7 +22,7 @@ import type {
   Spoke,
   SpokeHandlers,
 } from '../ports/link.ts';
-import { HANDSHAKE_MS_MAX, REDIAL_MS_MAX, SETTLED_MS } from './bounds.ts';
+import { HANDSHAKE_MS_MAX, REDIAL_MS_MAX, RENEW_RETRY_MS, RENEW_SHARE, SETTLED_MS } from './bounds.ts';
 import { type Dialled, dial, type Inbound, type Obeyed } from './dial.ts';
 import { comparePairs, createFence } from './fence.ts';
 import { createFrameParser, type FrameParser } from './frames.ts';
@@ -36,8 +37,8 @@ export interface SpokeOptions<Hello> {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Log;
-  /** PEM of the authority that signed the hub's certificate, for wss. */
-  readonly ca?: string;
+  /** PEM of the authorities that may have signed the hub's certificate, for wss. Asked at every dial. */
+  ca?(): Promise<string>;
 }
 
 export function createAgentSpoke(options: SpokeOptions<AgentHello>, handlers: AgentSpokeHandlers): AgentSpoke {
@@ -50,6 +51,11 @@ export function createRouterSpoke(options: SpokeOptions<RouterHello>, handlers: 
 
 type AnyHello = AgentHello | RouterHello;
 
+interface Credentials {
+  readonly token: string;
+  readonly ca: string | undefined;
+}
+
 class LinkSpoke<Out extends object, In extends Inbound> implements Spoke<Out> {
   readonly #parse: FrameParser<In>;
   readonly #options: SpokeOptions<AnyHello>;
@@ -57,6 +63,10 @@ class LinkSpoke<Out extends object, In extends Inbound> implements Spoke<Out> {
   readonly #fence = createFence();
   #state: 'idle' | 'running' | 'stopped' = 'idle';
   #session: Dialled | undefined;
+  /** Dialled with the next token; takes the session's place once it is open. */
+  #successor: Dialled | undefined;
+  #token = '';
+  #renewal: Timer | undefined;
   #isOpen = false;
   #openedAtMs = 0;
   #failures = 0;
@@ -77,7 +87,8 @@ class LinkSpoke<Out extends object, In extends Inbound> implements Spoke<Out> {
   async stop(): Promise<void> {
     this.#state = 'stopped';
     this.#redial?.cancel();
-    await this.#session?.close(1000, 'stopping');
+    this.#renewal?.cancel();
+    await Promise.all([this.#session?.close(1000, 'stopping'), this.#successor?.close(1000, 'stopping')]);
   }
 
   send(message: Out): boolean {
@@ -90,26 +101,56 @@ class LinkSpoke<Out extends object, In extends Inbound> implements Spoke<Out> {
 
   /** Never rejects: whatever goes wrong before the session ends here and is tried again. */
   async #dial(): Promise<void> {
-    const { clock, log, ca } = this.#options;
     try {
-      const token = await within(clock, HANDSHAKE_MS_MAX, this.#options.token());
-      if (this.#state === 'stopped') return;
-      this.#session = dial<In>({
-        url: this.#options.url(),
-        token,
-        hello: this.#hello(),
-        ...(ca === undefined ? {} : { ca }),
-        clock,
-        log,
-        fence: this.#fence,
-        parse: this.#parse,
-        onOpen: () => this.#onOpen(),
-        onMessage: (message) => this.#obey(() => this.#handlers.onMessage(message)),
-        onEnd: (reason, wasOpen) => this.#onEnd(reason, wasOpen),
-      });
+      const credentials = await this.#readCredentials();
+      if (this.#state === 'running') this.#session = this.#open(credentials);
     } catch (error) {
-      this.#onEnd(error instanceof Error ? error.message : String(error), false);
+      this.#onEnd(sentenceOf(error), false);
     }
+  }
+
+  /** The session goes on until one with the next token is there. */
+  async #renew(): Promise<void> {
+    try {
+      const credentials = await this.#readCredentials();
+      if (this.#state !== 'running' || !this.#isOpen || this.#successor !== undefined) return;
+      if (credentials.token === this.#token) this.#renewIn(RENEW_RETRY_MS);
+      else this.#successor = this.#open(credentials);
+    } catch (error) {
+      this.#options.log.warn({ reason: sentenceOf(error) }, 'the link could not be renewed and is tried again');
+      this.#renewIn(RENEW_RETRY_MS);
+    }
+  }
+
+  #renewIn(delayMs: number): void {
+    this.#renewal?.cancel();
+    if (this.#state === 'running') this.#renewal = this.#options.clock.after(delayMs, () => void this.#renew());
+  }
+
+  #readCredentials(): Promise<Credentials> {
+    const { clock, token, ca } = this.#options;
+    const asked = Promise.all([token(), ca?.()]);
+    return within(clock, HANDSHAKE_MS_MAX, asked).then(([text, authority]) => ({ token: text, ca: authority }));
+  }
+
+  #open({ token, ca }: Credentials): Dialled {
+    const { clock, log } = this.#options;
+    const own = dial<In>({
+      url: this.#options.url(),
+      token,
+      hello: this.#hello(),
+      ...(ca === undefined ? {} : { ca }),
+      clock,
+      log,
+      fence: this.#fence,
+      parse: this.#parse,
+      onOpen: () => this.#onOpen(own, token),
+      onMessage: (message) => {
+        if (own === this.#session) this.#obey(() => this.#handlers.onMessage(message));
+      },
+      onEnd: (reason, wasOpen) => this.#onEndOf(own, reason, wasOpen),
+    });
+    return own;
   }
 
   #hello(): AnyHello {
@@ -118,8 +159,17 @@ class LinkSpoke<Out extends object, In extends Inbound> implements Spoke<Out> {
     return comparePairs(hello.fence, highest) >= 0 ? hello : { ...hello, fence: highest };
   }
 
-  #onOpen(): void {
+  #onOpen(own: Dialled, token: string): void {
+    if (own === this.#successor) {
+      const before = this.#session;
+      this.#session = own;
+      this.#successor = undefined;
+      void before?.close(1000, 'a newer session took its place');
+    }
     this.#isOpen = true;
+    this.#token = token;
+    const life = readTokenLife(token);
+    if (life !== undefined) this.#renewIn(Math.max(RENEW_RETRY_MS, this.#renewalDelayMs(life)));
     this.#openedAtMs = this.#options.clock.nowMs();
     this.#options.log.info({}, 'the link is up');
     this.#obey(() => this.#handlers.onOpen());
@@ -135,10 +185,32 @@ class LinkSpoke<Out extends object, In extends Inbound> implements Spoke<Out> {
     }
   }
 
+  /** Spread over the second half of the last part of the token's life, so that spokes do not all come at once. */
+  #renewalDelayMs({ issuedAtMs, expiresAtMs }: TokenLife): number {
+    const { clock, rng } = this.#options;
+    const restMs = (expiresAtMs - issuedAtMs) * RENEW_SHARE * (1 - rng.next() / 2);
+    return expiresAtMs - clock.wallMs() - restMs;
+  }
+
+  #onEndOf(own: Dialled, reason: string, wasOpen: boolean): void {
+    if (own === this.#successor) {
+      this.#successor = undefined;
+      this.#options.log.warn({ reason }, 'the link could not be renewed and is tried again');
+      this.#renewIn(RENEW_RETRY_MS);
+    } else if (own === this.#session && this.#successor !== undefined) {
+      // The hub has let the old one go: the new one is on its way.
+      this.#session = this.#successor;
+      this.#successor = undefined;
+      this.#isOpen = false;
+      if (wasOpen) this.#obey(() => this.#handlers.onClose(reason));
+    } else if (own === this.#session) this.#onEnd(reason, wasOpen);
+  }
+
   #onEnd(reason: string, wasOpen: boolean): void {
     const { clock, log, rng } = this.#options;
     this.#session = undefined;
     this.#isOpen = false;
+    this.#renewal?.cancel();
     if (wasOpen && clock.nowMs() - this.#openedAtMs >= SETTLED_MS) this.#failures = 0;
     if (wasOpen) this.#obey(() => this.#handlers.onClose(reason));
     if (this.#state !== 'running') return;
@@ -149,6 +221,10 @@ class LinkSpoke<Out extends object, In extends Inbound> implements Spoke<Out> {
   }
 }
 
+function sentenceOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 function redialMsMax(failures: number): number {
   return REDIAL_MS_MAX[Math.min(failures, REDIAL_MS_MAX.length - 1)] ?? 0;
 }
@@ -156,7 +232,9 @@ function redialMsMax(failures: number): number {
 /** Rejects when the promise has not settled in time, so that a stuck token source cannot stop the redials. */
 function within<T>(clock: Clock, ms: number, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = clock.after(ms, () => reject(new Error(`the link token could not be read within ${ms} ms`)));
+    const timer = clock.after(ms, () =>
+      reject(new Error(`the link's token and authority could not be read within ${ms} ms`)),
+    );
     void promise.then(resolve, reject).finally(() => timer.cancel());
   });
 }

@@ -1,6 +1,5 @@
 // Composition of the agent process, which runs in a slot's Pod: the link, the engines and the data path.
 import { mkdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createAgent } from '../agent/agent.ts';
 import type { Settings } from '../api/settings.ts';
@@ -11,6 +10,7 @@ import { createAgentSpoke } from '../link/spoke.ts';
 import { createLog } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import { writePrivateFile } from './data-folder.ts';
+import { linkCredentials } from './link-credentials.ts';
 import { type Part, StartError, type StartedPart } from './part.ts';
 import { release } from './version.ts';
 
@@ -36,7 +36,10 @@ async function startAgent(
 ): Promise<StartedPart> {
   const common = { clock: systemClock, rng: systemRng, log };
   const linkUrl = required(settings.linkUrl, 'STOKER_LINK_URL');
-  const tokenFile = join(slot.mountRoot, required(settings.linkTokenFile, 'STOKER_LINK_TOKEN_FILE'));
+  const mounted = (path: string) => join(slot.mountRoot, path);
+  const tokenFile = mounted(required(settings.linkTokenFile, 'STOKER_LINK_TOKEN_FILE'));
+  const caFile = settings.linkCaFile === undefined ? undefined : mounted(settings.linkCaFile);
+  const credentials = linkCredentials(linkUrl, { tokenFile, caFile });
   const stateDir = join(settings.dataDir ?? '.stoker', 'agent');
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const agent = createAgent({
@@ -44,10 +47,7 @@ async function startAgent(
     podName: slot.podName,
     release,
     connectLink: (handlers, hello) =>
-      createAgentSpoke(
-        { url: () => linkUrl, token: async () => (await readFile(tokenFile, 'utf8')).trim(), hello, ...common },
-        handlers,
-      ),
+      createAgentSpoke({ url: () => linkUrl, ...credentials, hello, ...common }, handlers),
     engines: createEngines({ stateDir, threads: settings.engineThreads ?? 1, environment: process.env, ...common }),
     stateDir,
     bindHost: settings.bindHost ?? '0.0.0.0',

@@ -1,12 +1,17 @@
 // Composition of the controller process: Kubernetes, the hub, the reconcilers and the administration port.
 import { createServer } from 'node:http';
 import { hostname } from 'node:os';
+import { resolve } from 'node:path';
 import { resourceDefinitions } from '../api/crd.ts';
 import { kinds } from '../api/kinds.ts';
+import { LINK_CA_CONFIG_MAP, LINK_SERVICE } from '../api/link.ts';
 import type { Settings } from '../api/settings.ts';
 import { SIMULATED_BUILD, type SimulatedWeights } from '../api/simulated-weights.ts';
 import { type AdminHandler, createStandbyHandler } from '../controller/admin.ts';
 import { createController } from '../controller/controller.ts';
+import { createLinkIdentity } from '../controller/link-identity.ts';
+import type { SlotPods } from '../controller/slot-pod.ts';
+import { createFolderWeights } from '../engine/folder-weights.ts';
 import { llamaBuild } from '../engine/llama-build.ts';
 import { createLlamaWeights } from '../engine/llama-weights.ts';
 import { simulatedProfiles } from '../engine/sim/profile.ts';
@@ -21,12 +26,15 @@ import { systemClock } from '../lib/clock.ts';
 import { uuid } from '../lib/ids.ts';
 import type { Log } from '../lib/log.ts';
 import { systemRng } from '../lib/rng.ts';
-import { createHub } from '../link/hub.ts';
+import { type CertifiedHub, createHub } from '../link/hub.ts';
+import type { Cluster } from '../ports/cluster.ts';
 import type { HubHandlers } from '../ports/link.ts';
+import type { WeightsResolver } from '../ports/weights.ts';
+import { createSourceResolver } from '../stager/resolve-source.ts';
 import { createLog } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import { readOrMakeToken } from './data-folder.ts';
-import { listening, type Part, type StartedPart, unlessStopped } from './part.ts';
+import { listening, type Part, StartError, type StartedPart, unlessStopped } from './part.ts';
 import { release } from './version.ts';
 
 const HOST = '127.0.0.1';
@@ -74,12 +82,16 @@ async function startController(start: Start): Promise<StartedPart> {
     log.info({ adminPort: admin.port }, 'health and metrics are served');
     const client = createKubeClient(connection);
     endings.push(() => client.close());
+    checkLink(settings);
     await checkServer({ client, definitions: resourceDefinitions(), ...common }, start.stopping);
     await unlessStopped(start.stopping, cluster.start());
     const leadership = await lead(start, client, namespace);
+    const guarded = guardCluster(cluster, () => leadership.isHeld());
+    const door = await openDoor(start, guarded);
     const controller = createController({
-      ...(await controllerOptions(settings, { namespace, epoch: leadership.epoch, log })),
-      cluster: guardCluster(cluster, () => leadership.isHeld()),
+      ...(await controllerOptions(settings, { namespace, epoch: leadership.epoch })),
+      createHub: (handlers) => door.createHub(handlers, leadership.epoch),
+      cluster: guarded,
       adminToken,
       metrics,
       ...common,
@@ -87,6 +99,7 @@ async function startController(start: Start): Promise<StartedPart> {
     endings.push(() => controller.stop());
     const linkPort = { flag: 'link-port', variable: 'STOKER_LINK_PORT', port: linkPortOf(settings) };
     const link = await listening(linkPort, () => unlessStopped(start.stopping, controller.start()));
+    door.announce(link.port);
     admin.answerWith((request, response) => controller.handleAdmin(request, response));
     const facts = { linkPort: link.port, adminPort: admin.port, adminUrl: `http://${HOST}:${admin.port}` };
     return { facts, stop, ended: leadership.lost };
@@ -111,18 +124,81 @@ async function lead({ settings, log, stopping, endings }: Start, client: KubeCli
   return leadership;
 }
 
+interface Door {
+  createHub(handlers: HubHandlers, epoch: number): CertifiedHub;
+  /** Spokes on a cluster find the link from now on. */
+  announce(port: number): void;
+}
+
+/** Plain on loopback; beyond it with a certificate, and known to the cluster. */
+async function openDoor({ settings, log, stopping, endings }: Start, cluster: Cluster): Promise<Door> {
+  const hub = { host: settings.linkHost ?? HOST, port: linkPortOf(settings), release, clock: systemClock, log };
+  if (isLoopback(hub.host)) {
+    return { createHub: (handlers, epoch) => createHub({ ...hub, epoch }, handlers), announce: () => undefined };
+  }
+  const ending = new AbortController();
+  endings.push(async () => ending.abort(new Error('stopping')));
+  const signal = AbortSignal.any([stopping, ending.signal]);
+  let made: CertifiedHub | undefined;
+  const identity = createLinkIdentity({
+    cluster,
+    names: linkNames(settings, cluster.namespace),
+    pod: { name: settings.podName ?? '', ip: settings.podIp ?? '' },
+    onCertificate: (tls) => made?.useCertificate(tls),
+    clock: systemClock,
+    rng: systemRng,
+    log,
+  });
+  const tls = await identity.prepare(signal);
+  return {
+    createHub(handlers, epoch) {
+      made = createHub({ ...hub, epoch, tls }, handlers);
+      return made;
+    },
+    announce: (port) => identity.announce(port, signal),
+  };
+}
+
+/** Throws StartError when the link is to be reached from elsewhere and what that needs is missing. */
+function checkLink({ linkHost = HOST, podName, podIp, linkUrl }: Settings): void {
+  if (isLoopback(linkHost)) return;
+  const missing = [
+    ...(podName === undefined ? ['STOKER_POD_NAME'] : []),
+    ...(podIp === undefined ? ['STOKER_POD_IP'] : []),
+    ...(linkUrl === undefined ? ['STOKER_LINK_URL'] : []),
+  ];
+  if (missing.length > 0) {
+    throw new StartError(`The link is to listen on ${linkHost}, so ${missing.join(' and ')} must be set, too.`);
+  }
+  if (linkUrl?.startsWith('wss:') !== true) {
+    throw new StartError(
+      `The link on ${linkHost} speaks TLS, so STOKER_LINK_URL must begin with wss://, not be ${linkUrl}.`,
+    );
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}
+
+/** What spokes may call the hub: the Service in every form, and the host of the address that they are told. */
+function linkNames({ linkUrl = '', podIp }: Settings, namespace: string): string[] {
+  const service = [LINK_SERVICE, `${LINK_SERVICE}.${namespace}`, `${LINK_SERVICE}.${namespace}.svc`];
+  const told = new URL(linkUrl).hostname.replace(/^\[|\]$/g, '');
+  return [...new Set([...service, `${LINK_SERVICE}.${namespace}.svc.cluster.local`, told, podIp ?? told])];
+}
+
 function linkPortOf(settings: Settings): number {
   return settings.linkPort ?? 8083;
 }
 
-async function controllerOptions(
-  settings: Settings,
-  { namespace, epoch, log }: { namespace: string; epoch: number; log: Log },
-) {
-  const hub = { host: HOST, port: linkPortOf(settings), epoch, release, clock: systemClock, log };
+async function controllerOptions(settings: Settings, { namespace, epoch }: { namespace: string; epoch: number }) {
+  const isLocal = isLoopback(settings.linkHost ?? HOST);
   return {
-    createHub: (handlers: HubHandlers) => createHub(hub, handlers),
-    weights: createLlamaWeights(),
+    weights: createWeights(),
+    sources: createSourceResolver(systemClock),
+    localWeightsFolder: settings.localWeightsFolder === undefined ? undefined : resolve(settings.localWeightsFolder),
+    allowsInstalledEngines: settings.allowCommands === true,
     engineBuilds: { Llama: await llamaBuild(), Sim: SIMULATED_BUILD },
     simulatedClimb({ profile }: SimulatedWeights) {
       const { loadMs, wakeLevel1Ms } = simulatedProfiles[profile];
@@ -132,8 +208,30 @@ async function controllerOptions(
     linkUrlForSlots: (port: number) => settings.linkUrl ?? `ws://${HOST}:${port}`,
     routerUsername: `system:serviceaccount:${namespace}:stoker-router`,
     slotServiceAccount: 'stoker-slot',
+    linkCaConfigMap: isLocal ? undefined : LINK_CA_CONFIG_MAP,
+    slotPods: slotPodsOf(settings),
+    slotKeyRotationMs: 1000 * (settings.slotKeyRotationSeconds ?? 86_400),
     release,
   };
+}
+
+function slotPodsOf(settings: Settings): SlotPods | undefined {
+  const { slotImage, slotPullPolicy = 'IfNotPresent', slotPullSecrets, releaseLabels } = settings;
+  if (slotImage === undefined) return undefined;
+  const pullSecrets = slotPullSecrets === undefined ? [] : slotPullSecrets.split(',');
+  return { image: slotImage, pullPolicy: slotPullPolicy, pullSecrets, releaseLabels: parseLabels(releaseLabels) };
+}
+
+/** Settings are checked already. */
+function parseLabels(text: string | undefined): Readonly<Record<string, string>> | undefined {
+  if (text === undefined) return undefined;
+  return Object.fromEntries(text.split(',').map((label) => label.split('=') as [string, string]));
+}
+
+/** A GGUF file or a folder. */
+function createWeights(): WeightsResolver {
+  const [file, folder] = [createLlamaWeights(), createFolderWeights()];
+  return { resolve: (wanted, signal) => (wanted.form === 'Folder' ? folder : file).resolve(wanted, signal) };
 }
 
 interface Admin {

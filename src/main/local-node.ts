@@ -1,6 +1,7 @@
 // The process of the local node, which runs Pods as child processes.
 import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
+import { selectVariables } from '../engine/third-party/variables.ts';
 import { systemClock } from '../lib/clock.ts';
 import { systemRng } from '../lib/rng.ts';
 import { createNodeApi } from '../local/node/api-client.ts';
@@ -53,12 +54,25 @@ export function localNodePart(options: LocalNodeOptions): Part {
   };
 }
 
+/** Where the programs of engines that are installed here are found. */
+const SEARCH_VARIABLES = ['PATH', 'LD_LIBRARY_PATH', 'HOME'];
+
 /** What every slot of this node is told: nothing else of our own environment reaches it. */
-function slotEnvironment({ engineThreads, logLevel }: LocalNodeOptions): Record<string, string> {
-  const cache = process.env.NODE_COMPILE_CACHE;
+function slotEnvironment({ engineThreads, logLevel, allowCommands }: LocalNodeOptions): Record<string, string> {
+  const { NODE_COMPILE_CACHE: cache, ...own } = process.env;
   return {
+    ...(allowCommands ? installedEngines(own) : {}),
     STOKER_ENGINE_THREADS: `${engineThreads}`,
     STOKER_LOG_LEVEL: logLevel,
     ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }),
   };
+}
+
+/** What engines that are not ours need of the environment in which Stoker was started. */
+function installedEngines(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const search = SEARCH_VARIABLES.flatMap((name) => {
+    const value = environment[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { ...selectVariables(environment), ...Object.fromEntries(search) };
 }

@@ -1,6 +1,5 @@
 // Composition of the router process: the link, the API keys and the router. It has no Kubernetes credentials.
 import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import type { Settings } from '../api/settings.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -11,6 +10,7 @@ import { createRouter } from '../router/router.ts';
 import { createLog } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import { watchApiKeys } from './api-keys-watch.ts';
+import { linkCredentials } from './link-credentials.ts';
 import { listening, type Part, type PortSetting, StartError, type StartedPart } from './part.ts';
 import { release } from './version.ts';
 
@@ -27,6 +27,7 @@ async function startRouter(settings: Settings, log: ReturnType<typeof createLog>
   const name = `router-${hostname()}-${process.pid}`;
   const linkUrl = required(settings.linkUrl, '--link-url');
   const tokenFile = required(settings.linkTokenFile, '--link-token-file');
+  const credentials = linkCredentials(linkUrl, { tokenFile, caFile: settings.linkCaFile });
   const keysFile = settings.apiKeysFile === undefined ? undefined : readApiKeys(settings.apiKeysFile);
   const host = settings.host ?? '127.0.0.1';
   const router = createRouter({
@@ -38,10 +39,7 @@ async function startRouter(settings: Settings, log: ReturnType<typeof createLog>
     adminPort: settings.adminPort ?? 8081,
     ...(keysFile === undefined ? {} : { apiKeys: keysFile.keys }),
     connectLink: (handlers, hello) =>
-      createRouterSpoke(
-        { url: () => linkUrl, token: async () => (await readFile(tokenFile, 'utf8')).trim(), hello, ...common },
-        handlers,
-      ),
+      createRouterSpoke({ url: () => linkUrl, ...credentials, hello, ...common }, handlers),
     metrics: createMetrics(),
     ...common,
   });

@@ -40,6 +40,7 @@ addPart('agent', 'Run the agent of a slot. The controller starts it in a Pod.', 
   const { agentPart } = await import('./agent.ts');
   return agentPart(settings);
 });
+addStage();
 addLocalParts();
 addCommands(program, openTerminal);
 
@@ -53,6 +54,21 @@ function addPart(name: ProcessName, description: string, create: (settings: Sett
   command.action(async (flags: Record<string, unknown>) => {
     await runToEnd(await create(parseSettings(name, flags, process.env)));
   });
+}
+
+/** Ends by itself, so it is no part. */
+function addStage(): void {
+  program
+    .command('stage')
+    .description('Download a set of files into a folder. The controller starts it in a Pod.')
+    .requiredOption('--folder <folder>', 'where the files go, in a folder named by their digest')
+    .option('--files <file>', 'the set as JSON (default STOKER_STAGE_FILES)')
+    .action(async (flags: { folder: string; files?: string }) => {
+      const { runStager } = await import('./stager.ts');
+      process.exitCode = await runStager(flags, process.env);
+      // A connection that nobody closes must not keep the process.
+      process.exit();
+    });
 }
 
 interface LocalFlags {

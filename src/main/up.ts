@@ -1,5 +1,6 @@
 // `stoker up`: the whole product on one machine. Starts the embedded API, the node, the controller and the router as
 // children, applies the demo once, prints one screen, and ends everything on Ctrl-C.
+import { join } from 'node:path';
 import { request } from 'undici';
 import type { Addresses } from '../api/addresses.ts';
 import type { Settings } from '../api/settings.ts';
@@ -190,6 +191,8 @@ function controllerSpec(settings: Settings, folder: DataFolder, linkPort: number
       ...['--link-port', keptPort(linkPort, last?.linkPort)],
       ...['--admin-port', keptPort(0, last?.adminPort)],
       ...['--admin-token-file', folder.secretFile('controller-admin-token')],
+      ...(settings.allowCommands === true ? ['--allow-commands'] : []),
+      ...['--local-weights-folder', join(folder.path, 'weights')],
       // The lock of the data folder keeps it the only one: a restarted controller need not wait for the Lease.
       ...['--lease-holder', 'local'],
       ...['--log-level', settings.logLevel ?? 'info'],

@@ -51,6 +51,8 @@ export interface TokenIdentity {
   /** Set for tokens bound to a Pod. */
   readonly podName?: string;
   readonly podUid?: string;
+  /** Wall clock; missing for tokens that have no end or do not tell it. */
+  readonly expiresAtMs?: number;
 }
 
 /** One namespace of objects. Reads come from a watched cache; writes go to the server. */

@@ -1,4 +1,6 @@
 // What the controller needs to pin a version: what the weights are, wherever they lie. Implemented by src/engine.
+import type { FileSet } from '../api/file-set.ts';
+import type { WeightSource } from '../api/weight-sources.ts';
 import type { Result } from '../lib/result.ts';
 
 export interface WeightsError {
@@ -12,16 +14,39 @@ export interface ResolvedWeights {
   readonly path: string;
   readonly sizeBytes: number;
   readonly sha256: string;
-  /** Tokens that the model was trained for. */
-  readonly trainedContextLength: number;
+  /** Tokens that the model was trained for; undefined when a folder does not say it in so many words. */
+  readonly trainedContextLength?: number | undefined;
+  /** Of a folder: what its config.json names first. */
+  readonly architecture?: string | undefined;
 }
 
 export type WeightsResult = Result<ResolvedWeights, WeightsError>;
 
 export interface WeightsResolver {
-  /** Reads the whole file the first time. Rejects only when `signal` aborts. */
+  /** Reads everything the first time. Rejects only when `signal` aborts. */
   resolve(
-    wanted: { readonly path: string; readonly expectedSha256?: string },
+    wanted: {
+      readonly path: string;
+      /** One GGUF file, unless it says otherwise. */
+      readonly form?: 'File' | 'Folder';
+      readonly expectedSha256?: string;
+    },
     signal: AbortSignal,
   ): Promise<WeightsResult>;
+}
+
+export interface SourceError {
+  readonly reason: string;
+  /** A sentence for people: what is wrong, where, and what to do. */
+  readonly message: string;
+}
+
+/** Finds out which files a source has now, and pins each by its digest. Implemented by src/stager. */
+export interface SourceResolver {
+  /** `credentials` is what the Secret holds, decoded. Rejects only when `signal` aborts. */
+  resolveSource(
+    source: WeightSource,
+    credentials: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<Result<FileSet, SourceError>>;
 }

@@ -217,10 +217,23 @@ export const metricTable = {
         'WrongPool',
         'UnknownEngine',
         'TooManyAsleep',
+        'TooLargeAsleep',
         'TooManyAwake',
         'LoweredInTheDark',
       ],
     },
+  },
+  slotKeyVersion: {
+    kind: 'gauge',
+    name: 'stoker_slot_key_version',
+    help: 'Version of the slot keys that all slots move to.',
+    labels: {},
+  },
+  slotKeyChanges: {
+    kind: 'gauge',
+    name: 'stoker_slot_key_changes',
+    help: 'Slots that are on their way to another version of their key.',
+    labels: {},
   },
   linkSessions: {
     kind: 'gauge',

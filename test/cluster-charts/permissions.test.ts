@@ -5,6 +5,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { kinds } from '../../src/api/kinds.ts';
+import { LINK_CA_CONFIG_MAP, LINK_SERVICE } from '../../src/api/link.ts';
+import { AUTHORITY_SECRET } from '../../src/controller/link-identity.ts';
 import { SEED_SECRET } from '../../src/controller/slot-keys.ts';
 import { objectOf, type RenderedObject, renderChart } from '../support/helm.ts';
 
@@ -87,6 +89,14 @@ const otherGrants: Readonly<Record<Grant, string>> = {
   // Owner references that block deletion.
   'update stoker.dev/pools/finalizers': 'ownerReferences',
   'update stoker.dev/models/finalizers': 'ownerReferences',
+  // src/controller/owned-child.ts: PodDisruptionBudgets of Models and NetworkPolicies of Pools.
+  'get policy/poddisruptionbudgets': 'owned child',
+  'create policy/poddisruptionbudgets': 'owned child',
+  'patch policy/poddisruptionbudgets': 'owned child',
+  'get networking.k8s.io/networkpolicies': 'owned child',
+  'create networking.k8s.io/networkpolicies': 'owned child',
+  'patch networking.k8s.io/networkpolicies': 'owned child',
+  'update stoker.dev/modelrevisions/finalizers': 'ownerReferences',
   // src/kube/event-recorder.ts.
   'create /events': 'events',
   'patch /events': 'events',
@@ -116,12 +126,14 @@ describe('the permissions of the chart', () => {
     assert.deepEqual([...grantsOf(role.rules)].sort(), [...needed].sort());
   });
 
-  it('read one Secret and write one Lease, by name', () => {
+  it('read and write single objects by name, and no others', () => {
     const named = (resource: string, verb: string) =>
       (role.rules as Rule[])
         .filter(({ resources, verbs }) => resources.includes(resource) && verbs.includes(verb))
         .flatMap(({ resourceNames }) => resourceNames ?? ['everything']);
-    assert.deepEqual(named('secrets', 'get'), [SEED_SECRET]);
+    assert.deepEqual(named('secrets', 'get').sort(), [AUTHORITY_SECRET, SEED_SECRET].sort());
+    assert.deepEqual(named('configmaps', 'patch'), [LINK_CA_CONFIG_MAP]);
+    assert.deepEqual(named('endpointslices', 'patch'), [LINK_SERVICE]);
     assert.deepEqual(named('leases', 'patch'), ['stoker-controller']);
   });
 

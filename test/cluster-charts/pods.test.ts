@@ -2,8 +2,10 @@
 // find the Pods they are meant for.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { LINK_AUDIENCE } from '../../src/api/link.ts';
+import { LINK_AUDIENCE, LINK_CA_CONFIG_MAP, LINK_CA_KEY } from '../../src/api/link.ts';
+import type { Pool } from '../../src/api/pool.ts';
 import { type ProcessName, parseSettings, settingsOf } from '../../src/api/settings.ts';
+import { renderNetworkPolicy } from '../../src/controller/slot-network.ts';
 import { renderSlotPod } from '../../src/controller/slot-pod.ts';
 import { objectOf, type RenderedObject, renderChart } from '../support/helm.ts';
 
@@ -12,21 +14,18 @@ type Labels = Readonly<Record<string, string>>;
 const objects = renderChart({
   set: ['tests.simulatedModel.enabled=true', 'controller.adminToken.existingSecret=admin'],
 });
-const slot = renderSlotPod(
-  {
-    apiVersion: 'stoker.dev/v1alpha1',
-    kind: 'Pool',
-    metadata: { name: 'p', uid: 'u' },
-    spec: {
-      accelerator: { resourceName: 'stoker.dev/cpu', countPerSlot: 1, className: 'cpu' },
-      slots: { min: 1, max: 1 },
-      sleepersPerSlotMax: 1,
-      maxDrainSeconds: 1,
-    },
+const pool: Pool = {
+  apiVersion: 'stoker.dev/v1alpha1',
+  kind: 'Pool',
+  metadata: { name: 'p', uid: 'u' },
+  spec: {
+    accelerator: { resourceName: 'stoker.dev/cpu', countPerSlot: 1, className: 'cpu' },
+    slots: { min: 1, max: 1 },
+    sleepersPerSlotMax: 1,
+    maxDrainSeconds: 1,
   },
-  1,
-  { linkUrl: 'ws://stoker-link', serviceAccount: 'stoker-slot', release: '0.1.0' },
-);
+};
+const slot = renderSlotPod(pool, 1, { linkUrl: 'ws://stoker-link', serviceAccount: 'stoker-slot', release: '0.1.0' });
 const slotLabels = slot.metadata.labels as Labels;
 
 function podLabels(component: string): Labels {
@@ -48,6 +47,16 @@ function podSpecs(): [string, RenderedObject['spec']][] {
     return kind === 'Pod' ? [[metadata.name, spec]] : [];
   });
 }
+
+/** What the controller makes for the Pool of what the chart tells it. */
+function renderPolicyOfPool(): RenderedObject {
+  const { env } = objectOf(objects, 'Deployment', 'stoker-controller').spec.template.spec.containers[0];
+  const told = env.find(({ name }: { name: string }) => name === 'STOKER_RELEASE_LABELS').value as string;
+  const releaseLabels = Object.fromEntries(told.split(',').map((label) => label.split('=')));
+  return renderNetworkPolicy(pool, { linkPort: 8083, releaseLabels }) as unknown as RenderedObject;
+}
+
+const policyOfPool = renderPolicyOfPool();
 
 describe('the Pods of the chart', () => {
   it('keep to the level restricted, with a read-only root', () => {
@@ -79,7 +88,11 @@ describe('the Pods of the chart', () => {
       const variables = container.env.map(({ name }: { name: string }) => name);
       assert.equal(new Set(variables).size, variables.length);
       for (const name of variables) assert.ok(known.has(name), `${name} is a setting of the ${process}`);
-      const values = container.env.map(({ name, value }: { name: string; value?: string }) => [name, value ?? 'llm']);
+      const told: Readonly<Record<string, string>> = { STOKER_POD_IP: '10.0.0.7' };
+      const values = container.env.map(({ name, value }: { name: string; value?: string }) => [
+        name,
+        value ?? told[name] ?? 'llm',
+      ]);
       parseSettings(process, {}, Object.fromEntries(values));
       assert.deepEqual(container.command, ['stoker', process]);
     });
@@ -101,11 +114,12 @@ describe('the Pods of the chart', () => {
     ]);
   });
 
-  it('show the router a token for the link, and no other', () => {
+  it('show the router a token for the link, and no other, beside what the link is trusted by', () => {
     const { volumes } = objectOf(objects, 'Deployment', 'stoker-router').spec.template.spec;
     const tokens = volumes.flatMap(({ projected }: { projected?: { sources: object[] } }) => projected?.sources ?? []);
     assert.deepEqual(tokens, [
       { serviceAccountToken: { audience: LINK_AUDIENCE, expirationSeconds: 3600, path: 'token' } },
+      { configMap: { name: LINK_CA_CONFIG_MAP, items: [{ key: LINK_CA_KEY, path: LINK_CA_KEY }] } },
     ]);
   });
 
@@ -136,14 +150,16 @@ describe('the selectors of the chart', () => {
   });
 
   it('of network policies let in who dials, and nobody else', () => {
+    // With what the controller writes for the Pool.
+    const all = [...objects, policyOfPool];
     const entering = (component: string, port: string | number): string[] => {
-      const policies = objects.filter(
+      const policies = all.filter(
         ({ kind, spec }) => kind === 'NetworkPolicy' && findSelected(spec.podSelector.matchLabels).includes(component),
       );
-      assert.equal(policies.length, 1, component);
-      const rules = policies[0]?.spec.ingress.filter((rule: { ports: { port: string | number }[] }) =>
-        rule.ports.some((one) => one.port === port),
-      );
+      assert.equal(policies.length, component === 'slot' ? 2 : 1, component);
+      const rules = policies
+        .flatMap(({ spec }) => spec.ingress)
+        .filter((rule: { ports: { port: string | number }[] }) => rule.ports.some((one) => one.port === port));
       return rules.flatMap((rule: { from?: { podSelector: { matchLabels: Labels } }[] }) =>
         rule.from === undefined
           ? ['everybody']
@@ -152,12 +168,14 @@ describe('the selectors of the chart', () => {
     };
     assert.deepEqual(entering('controller', 'link'), ['router', 'slot']);
     assert.deepEqual(entering('slot', 8000), ['router']);
+    assert.deepEqual(entering('slot', 8001), ['everybody']);
     assert.deepEqual(entering('router', 'http'), ['everybody']);
     for (const component of ['controller', 'router']) assert.deepEqual(entering(component, 'admin'), ['everybody']);
   });
 
   it('of network policies let a slot out to the controller alone', () => {
-    const { egress } = objectOf(objects, 'NetworkPolicy', 'stoker-slots').spec;
+    assert.deepEqual(objectOf(objects, 'NetworkPolicy', 'stoker-slot-metrics').spec.egress, undefined);
+    const { egress } = policyOfPool.spec;
     const reached = egress.flatMap(
       (rule: { to?: { podSelector: { matchLabels: Labels } }[]; ports: { port: number }[] }) =>
         rule.to === undefined
@@ -165,5 +183,40 @@ describe('the selectors of the chart', () => {
           : rule.to.flatMap(({ podSelector }) => findSelected(podSelector.matchLabels)),
     );
     assert.deepEqual(reached, [53, 53, 'controller']);
+  });
+});
+
+describe('stagers', () => {
+  const rendered = renderChart({
+    set: [
+      'rbac.readSecrets={hub}',
+      'networkPolicy.sourcePorts={443,9000}',
+      'networkPolicy.sourcesTo[0].ipBlock.cidr=10.0.0.0/8',
+    ],
+  });
+
+  it('have an account without a token, and may leave the cluster where the values say', () => {
+    assert.equal(objectOf(rendered, 'ServiceAccount', 'stoker-stager').automountServiceAccountToken, false);
+    const { spec } = objectOf(rendered, 'NetworkPolicy', 'stoker-stagers');
+    assert.deepEqual(spec.podSelector.matchLabels, {
+      'app.kubernetes.io/name': 'stoker',
+      'app.kubernetes.io/component': 'stager',
+    });
+    assert.deepEqual(spec.ingress, []);
+    const sources = {
+      ports: [
+        { port: 443, protocol: 'TCP' },
+        { port: 9000, protocol: 'TCP' },
+      ],
+      to: [{ ipBlock: { cidr: '10.0.0.0/8' } }],
+    };
+    assert.deepEqual(spec.egress.at(-1), sources);
+    assert.deepEqual(objectOf(rendered, 'NetworkPolicy', 'stoker-controller').spec.egress.at(-1), sources);
+  });
+
+  it('have their credentials read by name alone', () => {
+    const { rules } = objectOf(rendered, 'Role', 'stoker-controller');
+    const reading = rules.filter((rule: { resourceNames?: string[] }) => rule.resourceNames?.includes('hub') === true);
+    assert.deepEqual(reading, [{ apiGroups: [''], resources: ['secrets'], resourceNames: ['hub'], verbs: ['get'] }]);
   });
 });

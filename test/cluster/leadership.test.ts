@@ -50,7 +50,7 @@ describe('leadership', { timeout: 300_000 }, () => {
     assert.deepEqual(await answerOf(port, '/readyz'), [200, 'ok: standing by, another replica leads\n']);
     assert.equal((await answerOf(port, '/metrics'))[0], 200);
     assert.equal((await answerOf(port, '/explain/scale/kept'))[0], 404);
-    assert.equal(await epochOf(), 1);
+    assert.ok((await epochOf()) > 0);
   });
 
   test('a clean hand-over takes 3 s at most; slots stay, and requests are served all the while', async () => {

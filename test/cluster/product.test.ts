@@ -116,6 +116,7 @@ describe('on a real API server', { timeout: 300_000 }, () => {
   test('the API server is killed: callers are served on, and what changed meanwhile is made true afterwards', async () => {
     await lab.create('models', simulatedModel('second', 'sim', { scaling: { minAwake: 1 } }));
     await rungIs('second', 'Awake');
+    const before = await lab.get('leases', 'stoker-controller');
     await plane.stopApiServer('SIGKILL');
     const answers = await Promise.all(Array.from({ length: 5 }, () => askStream(openai, 'second')));
     for (const { status, raw } of answers) {
@@ -129,7 +130,7 @@ describe('on a real API server', { timeout: 300_000 }, () => {
     assert.equal(answer.status, 200, answer.raw);
     const lease = await lab.get('leases', 'stoker-controller');
     assert.equal(lease.spec.holderIdentity, 'one');
-    assert.equal(lease.spec.leaseTransitions, 1, 'it led on: nobody had to take over');
+    assert.equal(lease.spec.leaseTransitions, before.spec.leaseTransitions, 'it led on: nobody had to take over');
   });
 
   test('deleting Models and the Pool drains and leaves no Pod', async () => {

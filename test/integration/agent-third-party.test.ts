@@ -108,7 +108,8 @@ describe('an agent with engines that are not ours', { timeout: 60_000 }, () => {
 
   test('what the engine works on is a metric while it is awake, and none when it sleeps', async () => {
     const { launch } = await up('Vllm');
-    const shown = async () => (await agent.metrics.render()).match(/^stoker_engine_\w+\{model="big"\} .*$/gm) ?? [];
+    const shown = async () =>
+      (await agent.metrics.render()).match(/^stoker_engine_(kv|running|waiting)_\w+\{model="big"\} .*$/gm) ?? [];
     let lines: string[] = [];
     while (lines.length < 3) {
       await setImmediate();

@@ -399,3 +399,96 @@ function adminOf({ controller }: Lab) {
     });
   return { get };
 }
+
+describe('the memory of sleepers', () => {
+  const rungs = () =>
+    onlyAgent()
+      .instances()
+      .map(({ model, rung }) => `${model} ${rung}`)
+      .sort();
+  const wakeBoth = async (sleeperBytes: number) => {
+    lab.pool('default', { slots: { min: 1, max: 1 }, sleeperBytes });
+    for (const name of ['demo', 'other']) lab.model(name, { scaling: { sleepAfterSeconds: 5 } });
+    const router = lab.router();
+    for (const model of ['demo', 'other']) {
+      router.demand([{ model, queued: 1 }]);
+      await lab.pass(START_MS + 3000);
+      router.demand([]);
+      await lab.pass(8000);
+    }
+    return rungs();
+  };
+
+  test('lets two sleep where there is room for both', async () => {
+    assert.deepEqual(await wakeBoth(2 * 1024 ** 3), ['demo Asleep', 'other Asleep']);
+  });
+
+  test('lets only the later one sleep where there is room for one', async () => {
+    assert.deepEqual(await wakeBoth(600 * 1024 ** 2), ['other Asleep']);
+  });
+});
+
+describe('on a cluster', () => {
+  const slotPods = { image: 'stoker:1', pullPolicy: 'Never', pullSecrets: [] } as const;
+  const budget = () => lab.cluster.get(kinds.PodDisruptionBudget, 'demo-awake');
+
+  test('of several slots that a model is awake in, one at a time may be evicted', async () => {
+    await lab.stop();
+    lab = await createLab({ slotPods });
+    lab.pool('default', { slots: { min: 2, max: 2 } });
+    lab.model('demo', { scaling: { minAwake: 1, maxAwake: 2 } });
+    lab.router().demand([]);
+    await lab.pass(20_000);
+    assert.equal(status()?.awake, 1);
+    assert.equal(budget()?.spec.minAvailable, 0);
+    assert.deepEqual(budget()?.spec.selector.matchLabels, { 'stoker.dev/awake': 'demo' });
+    assert.equal(budget()?.metadata.ownerReferences?.[0]?.kind, 'Model');
+    lab.cluster.change(kinds.Model, 'demo', { spec: { scaling: { minAwake: 2 } } });
+    await lab.pass(20_000);
+    assert.equal(status()?.awake, 2);
+    assert.equal(budget()?.spec.minAvailable, 1);
+    const writes = lab.cluster.writes.filter((write) => write.includes('PodDisruptionBudget'));
+    assert.deepEqual(writes, ['create PodDisruptionBudget demo-awake', 'patch PodDisruptionBudget demo-awake']);
+  });
+
+  test('a budget of that name that somebody else made is left alone', async () => {
+    await lab.stop();
+    lab = await createLab({ slotPods });
+    lab.cluster.put(kinds.PodDisruptionBudget, 'demo-awake', { minAvailable: 7 });
+    await coldDemo();
+    assert.equal(budget()?.spec.minAvailable, 7);
+  });
+
+  describe('with the labels of its release', () => {
+    const guarded = { ...slotPods, releaseLabels: { release: 'mine' } };
+    const policy = () => lab.cluster.get(kinds.NetworkPolicy, 'stoker-slots-default');
+
+    test('a Pool has a network policy before it has a slot, and it comes back when somebody deletes it', async () => {
+      await lab.stop();
+      lab = await createLab({ slotPods: guarded });
+      await coldDemo();
+      const { writes } = lab.cluster;
+      const made = writes.indexOf('create NetworkPolicy stoker-slots-default');
+      assert.ok(made >= 0 && made < writes.findIndex((write) => write.startsWith('create Pod ')), writes.join());
+      assert.deepEqual(policy()?.spec.ingress[0]?.from?.[0]?.podSelector.matchLabels, {
+        release: 'mine',
+        'app.kubernetes.io/component': 'router',
+      });
+      assert.equal(policy()?.metadata.ownerReferences?.[0]?.kind, 'Pool');
+      lab.cluster.drop(kinds.NetworkPolicy, 'stoker-slots-default');
+      await lab.pass(340_000);
+      assert.ok(policy() !== undefined);
+    });
+
+    test('no slot is made without it', async () => {
+      await lab.stop();
+      lab = await createLab({ slotPods: guarded });
+      lab.cluster.put(kinds.NetworkPolicy, 'stoker-slots-default', { podSelector: {} });
+      await coldDemo();
+      assert.deepEqual(lab.cluster.list(kinds.Pod), []);
+      lab.cluster.drop(kinds.NetworkPolicy, 'stoker-slots-default');
+      await lab.pass(90_000);
+      assert.ok(lab.cluster.list(kinds.Pod).length > 0);
+    });
+  });
+});

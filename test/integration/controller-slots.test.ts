@@ -28,6 +28,12 @@ const awakeModels = () =>
     )
     .sort();
 
+const refusedAtTheDoor = { phase: 'Failed', reason: 'UnexpectedAdmissionError', message: 'no device' } as const;
+
+function assertWithin(figure: number, [min, max]: readonly [number, number], what: string): void {
+  assert.ok(figure >= min && figure <= max, `${figure} ${what}`);
+}
+
 describe('slots', () => {
   test('are made for what is wanted, counted in the status, and never more than the most', async () => {
     lab.pool('default', { slots: { min: 0, max: 2 } });
@@ -109,6 +115,25 @@ describe('slots', () => {
     assert.deepEqual(awakeModels(), ['a'], 'one of the two goes');
   });
 
+  test('that a node refuses at its door are made anew more and more slowly, and said to be in trouble once', async () => {
+    await lab.stop();
+    lab = await createLab({ startsPods: false });
+    lab.pool('default', { slots: { min: 1, max: 1 } });
+    for (let second = 0; second < 600; second += 1) {
+      for (const { metadata, status } of lab.cluster.list(kinds.Pod)) {
+        if (metadata.deletionTimestamp !== undefined) lab.cluster.endPod(metadata.name);
+        else if (status?.phase !== 'Failed') lab.cluster.setPodStatus(metadata.name, refusedAtTheDoor);
+      }
+      await lab.pass(1000);
+    }
+    const made = lab.cluster.writes.filter((write) => write.startsWith('create Pod ')).length;
+    assertWithin(made, [5, 10], 'Pods in ten minutes');
+    assert.ok(lab.cluster.writes.length < 200, `${lab.cluster.writes.length} writes in ten minutes`);
+    const events = lab.cluster.events.filter(({ reason }) => reason === 'Refused');
+    assertWithin(events.length, [1, made], 'events');
+    assert.match(events[0]?.message ?? '', /UnexpectedAdmissionError: no device.*device plugin/);
+  });
+
   test('that cannot start are said to be, and make nobody wait for ever', async () => {
     await lab.stop();
     lab = await createLab({ startsPods: false });
@@ -121,9 +146,10 @@ describe('slots', () => {
     lab.cluster.setPodStatus(pod?.metadata.name ?? '', { phase: 'Pending', message: 'The Pod does not fit.' });
     await lab.pass(100);
     const ready = pool().status?.conditions?.find(({ type }) => type === 'Ready');
-    assert.deepEqual([ready?.status, ready?.message], ['False', 'The Pod does not fit.']);
+    const sentence = `Slot ${pod?.metadata.name}: The Pod does not fit.`;
+    assert.deepEqual([ready?.status, ready?.message], ['False', sentence]);
     const told = lab.cluster.must(kinds.Model, 'a').status?.conditions?.find(({ type }) => type === 'Ready');
-    assert.deepEqual([told?.reason, told?.message], ['NoSlot', 'No slot is ready: The Pod does not fit.']);
+    assert.deepEqual([told?.reason, told?.message], ['NoSlot', `No slot is ready: ${sentence}`]);
     assert.ok((router.table().warmth.get('a')?.etaMs ?? 0) < 10_000);
     await lab.pass(12_000);
     assert.ok((router.table().warmth.get('a')?.etaMs ?? 0) >= 60_000, 'a caller is not told that it comes soon');

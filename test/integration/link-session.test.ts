@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { WebSocket, WebSocketServer } from 'ws';
 import { createManualClock, type ManualClock, systemClock } from '../../src/lib/clock.ts';
 import { type LogFields, silentLog } from '../../src/lib/log.ts';
 import { createRng } from '../../src/lib/rng.ts';
+import { issueCertificate, makeAuthority } from '../../src/link/authority.ts';
 import { createHub, type HubOptions } from '../../src/link/hub.ts';
 import { createAgentSpoke, createRouterSpoke } from '../../src/link/spoke.ts';
 import type { Hub, HubHandlers } from '../../src/ports/link.ts';
@@ -161,6 +164,56 @@ test('a router speaks the same link with its own messages', async () => {
   await until(() => tables.length === 1, 'the table');
   assert.deepEqual(tables, [table(1, 1)]);
 });
+
+test('over TLS: a spoke trusts our authority alone, reads it again at every dial, and meets a renewed certificate', async () => {
+  const nowMs = systemClock.wallMs();
+  const [authority, stranger] = [await makeAuthority(nowMs), await makeAuthority(nowMs)];
+  const tls = await issueCertificate(authority, ['127.0.0.1'], nowMs);
+  const handlers = recordingHandlers();
+  const hub = createHub(
+    { host: '127.0.0.1', port: 0, epoch: 1, clock: systemClock, log: silentLog, release: '0.1.0', tls },
+    handlers,
+  );
+  const { port } = await hub.start();
+  ends.push(() => hub.stop());
+  let trusted = stranger.cert;
+  const reasons: string[] = [];
+  const spoke = createAgentSpoke(
+    {
+      url: () => `wss://127.0.0.1:${port}`,
+      token: async () => 'good',
+      ca: async () => trusted,
+      hello: () => agentHello(),
+      clock: systemClock,
+      rng: createRng(1),
+      log: { ...silentLog, warn: ({ reason }: LogFields) => void reasons.push(String(reason)) },
+    },
+    { onOpen: () => {}, onMessage: () => {}, onClose: () => {} },
+  );
+  ends.push(() => spoke.stop());
+  spoke.start();
+  await until(() => reasons.length > 0, 'the spoke to refuse a stranger');
+  assert.match(reasons[0] ?? '', /certificate/);
+  assert.equal(hub.sessions().length, 0);
+  trusted = stranger.cert + authority.cert;
+  await until(() => spoke.isConnected(), 'the spoke to trust the authority');
+  const renewed = await issueCertificate(authority, ['127.0.0.1'], nowMs);
+  hub.useCertificate(renewed);
+  const [before] = hub.sessions();
+  before?.close('to be dialled again');
+  const isBack = () => hub.sessions().some(({ id }) => id !== before?.id) && spoke.isConnected();
+  await until(isBack, 'a session with the renewed certificate');
+  assert.equal(await serialAt(port, authority.cert), new X509Certificate(renewed.cert).serialNumber);
+});
+
+function serialAt(port: number, ca: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ port, host: '127.0.0.1', ca }, () => {
+      resolve(socket.getPeerX509Certificate()?.serialNumber ?? '');
+      socket.destroy();
+    }).once('error', reject);
+  });
+}
 
 test('the upgrade is refused without the path, with an Origin, without a token and with a wrong one', async () => {
   const handlers = recordingHandlers();
@@ -531,4 +584,51 @@ test('a receiver that does not read costs a bounded buffer: send says no and the
   assert.match(handlers.closed[0]?.reason ?? '', /does not read/);
   assert.deepEqual(hub.sessions(), []);
   assert.equal(session.send(big), false);
+});
+
+/** A token of a Pod, as a server makes it, that ends so soon. */
+function podToken(serial: number, lifeMs: number, nowMs: number): string {
+  const claims = { serial, iat: nowMs / 1000, exp: (nowMs + lifeMs) / 1000 };
+  return `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2ln`;
+}
+
+test('a session ends with its token', async () => {
+  const clock = createManualClock();
+  const handlers = recordingHandlers();
+  const authenticate = async () => ({ username: 'user', expiresAtMs: clock.wallMs() + 60_000 });
+  const { url } = await startHub({ ...handlers, authenticate }, { clock });
+  const { socket, closed } = await rawSession(url);
+  socket.send(JSON.stringify(agentHello()));
+  await until(() => handlers.opened.length === 1, 'the session');
+  for (let second = 1; second < 60; second += 1) {
+    clock.advance(1000);
+    socket.ping();
+    await once(socket, 'pong');
+  }
+  assert.equal(socket.readyState, socket.OPEN);
+  clock.advance(1000);
+  assert.deepEqual(await closed, [1008, 'the token has expired']);
+});
+
+test('a spoke with a new token takes its own place before the old one ends, and is never away', async () => {
+  const clock = createManualClock();
+  const handlers = recordingHandlers();
+  const { url, hub } = await startHub(handlers);
+  let serial = 1;
+  const beganMs = clock.wallMs();
+  const token = async () => podToken(serial, 600_000 * serial, beganMs);
+  const { spoke, opens, messages } = recordingSpoke(() => url, { clock, token });
+  await until(() => spoke.isConnected(), 'the first session');
+  const first = handlers.opened[0];
+  clock.advance(595_000);
+  await until(() => clock.pendingTimers() > 0, 'its next look at the token');
+  assert.equal(handlers.opened.length, 1, 'the token is still the same');
+  serial = 2;
+  clock.advance(5000);
+  await until(() => opens.length === 2, 'the next session');
+  assert.equal(spoke.isConnected(), true);
+  await until(() => hub.sessions().length === 1 && hub.sessions()[0] !== first, 'the first one to be gone');
+  const [session] = hub.sessions();
+  if (session?.role === 'agent') session.send(target(1, 1));
+  await until(() => messages.length === 1, 'a message over the new session');
 });

@@ -1,19 +1,23 @@
 // A controller with everything around it in memory: objects, a hub whose sessions tests open, agents that follow targets on a
 // manual clock, routers that hold their last table. For tests of the whole controller without processes or sockets.
 import { setImmediate } from 'node:timers/promises';
+import type { FileSet } from '../../src/api/file-set.ts';
 import { kinds, type Pod } from '../../src/api/kinds.ts';
 import type { Demand, HubToRouter, ModelDemand, Table } from '../../src/api/link.ts';
 import { modelSpecSchema } from '../../src/api/model.ts';
 import { poolSpecSchema } from '../../src/api/pool.ts';
 import { SIMULATED_BUILD } from '../../src/api/simulated-weights.ts';
+import type { WeightSource } from '../../src/api/weight-sources.ts';
 import { type Controller, createController } from '../../src/controller/controller.ts';
+import type { SlotPods } from '../../src/controller/slot-pod.ts';
+import { stagedRevisionOf } from '../../src/controller/stager-pod.ts';
 import { applyTable, emptyTable, type RoutingTable } from '../../src/core/route/table.ts';
 import { createManualClock, every, type ManualClock, type Timer } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
-import { fail, ok } from '../../src/lib/result.ts';
+import { fail, ok, type Result } from '../../src/lib/result.ts';
 import { createRng } from '../../src/lib/rng.ts';
 import type { HubHandlers, RouterSession } from '../../src/ports/link.ts';
-import type { WeightsResolver } from '../../src/ports/weights.ts';
+import type { SourceError, WeightsResolver } from '../../src/ports/weights.ts';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts';
 import { BUILD, FollowingAgent, type LabAgent, type LabWorld, openSession } from './lab-agent.ts';
 import { createMemoryCluster, type MemoryCluster } from './memory-cluster.ts';
@@ -30,7 +34,11 @@ export interface LabRouter {
   disconnect(): void;
 }
 
+type SourceAnswerer = (source: WeightSource) => Result<FileSet, SourceError>;
+
 export interface Lab {
+  /** What sources answer from now on. */
+  answerSources(answer: SourceAnswerer): void;
   readonly cluster: MemoryCluster;
   readonly clock: ManualClock;
   readonly metrics: Metrics;
@@ -48,12 +56,22 @@ export interface Lab {
   stop(): Promise<void>;
 }
 
-export async function createLab(options: { readonly startsPods?: boolean } = {}): Promise<Lab> {
+export interface LabOptions {
+  readonly startsPods?: boolean;
+  /** Default: a day. */
+  readonly slotKeyRotationMs?: number;
+  /** As on a cluster. */
+  readonly slotPods?: SlotPods;
+  readonly localWeightsFolder?: string;
+}
+
+export async function createLab(options: LabOptions = {}): Promise<Lab> {
   const clock = createManualClock();
   const cluster = createMemoryCluster(() => clock.wallMs());
   const weights: Lab['weights'] = new Map([
     ['demo.gguf', { sha256: 'a'.repeat(64), sizeBytes: 1_000_000, trainedContextLength: 2048 }],
   ]);
+  let answerSource: SourceAnswerer = () => fail({ reason: 'FilesMissing', message: 'There is no source.' });
   const agents = new Map<string, FollowingAgent>();
   const routers: Router[] = [];
   const metrics = createMetrics();
@@ -69,12 +87,16 @@ export async function createLab(options: { readonly startsPods?: boolean } = {})
         return { start: async () => ({ port: hubPort }), stop: async () => {}, sessions: () => [] };
       },
       weights: resolverOf(weights),
+      sources: { resolveSource: (source) => Promise.resolve(answerSource(source)) },
+      ...(options.localWeightsFolder === undefined ? {} : { localWeightsFolder: options.localWeightsFolder }),
       engineBuilds: { Llama: BUILD, Sim: SIMULATED_BUILD },
       simulatedClimb: () => ({ stagedMs: 45_000, asleepMs: 900 }),
       epoch,
       linkUrlForSlots: (port) => `ws://127.0.0.1:${port}`,
+      slotPods: options.slotPods,
       routerUsername: 'router',
       slotServiceAccount: 'stoker-slot',
+      slotKeyRotationMs: options.slotKeyRotationMs ?? 86_400_000,
       release: 'test',
       adminToken: 'secret',
       metrics,
@@ -88,7 +110,7 @@ export async function createLab(options: { readonly startsPods?: boolean } = {})
   let controller = await startController();
   const hub = () => handlers;
   const runNode = () => {
-    for (const pod of cluster.list(kinds.Pod)) {
+    for (const pod of endStagers(cluster)) {
       const known = agents.get(pod.metadata.name);
       if (known === undefined && pod.metadata.deletionTimestamp === undefined && options.startsPods !== false) {
         cluster.setPodStatus(pod.metadata.name, runningStatus);
@@ -102,6 +124,9 @@ export async function createLab(options: { readonly startsPods?: boolean } = {})
     for (let turn = 0; turn < 6; turn += 1) await setImmediate();
   };
   const lab: Lab = {
+    answerSources(answer) {
+      answerSource = answer;
+    },
     cluster,
     clock,
     metrics,
@@ -248,4 +273,13 @@ class Router implements LabRouter {
     });
     return true;
   }
+}
+
+/** What a stager does is for the test to say; here it only goes when it has to. Returns the other Pods. */
+function endStagers(cluster: MemoryCluster): readonly Pod[] {
+  const pods = Map.groupBy(cluster.list(kinds.Pod), (pod) => stagedRevisionOf(pod) !== undefined);
+  for (const { metadata } of pods.get(true) ?? []) {
+    if (metadata.deletionTimestamp !== undefined) cluster.endPod(metadata.name);
+  }
+  return pods.get(false) ?? [];
 }

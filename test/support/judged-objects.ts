@@ -29,6 +29,10 @@ export function revision(spec: object = {}, name = 'demo-0123456789') {
   return { apiVersion: 'stoker.dev/v1alpha1', kind: 'ModelRevision', metadata: { name }, spec: whole };
 }
 
+const hub = { repo: 'acme/tiny' };
+const http = { files: [{ url: 'https://files.example.com/a.gguf', sha256 }] };
+const digestSentence =
+  'version.weights must name a commit of 40 digits in hub.revision, or end oci.reference in @sha256:DIGEST, because pinPolicy is RequireDigest';
 const simulated = { profile: 'Size7B' };
 const simulatedVersion = { weights: { simulated }, engine: { name: 'Sim' } };
 const remote = { baseUrl: 'https://api.example.com/v1', model: 'their-model' };
@@ -45,6 +49,71 @@ export interface JudgedObject {
   readonly problems: readonly string[];
 }
 
+const image = `registry.example.com/vllm-openai@sha256:${sha256}`;
+const folder = { path: 'big' };
+const vllm = (engine: object = {}, version: object = {}) =>
+  model({ version: { weights: { folder }, engine: { name: 'Vllm', ...engine }, ...version } });
+const argsSentence = (name: string) =>
+  `spec.version.engine: each of args must be an argument that ${name} may be given, with a value of its form, and none may be there twice; docs/reference/engines.md lists them`;
+
+const thirdPartyObjects: readonly JudgedObject[] = [
+  {
+    name: 'an engine from its image',
+    object: vllm({ image, args: ['--dtype=bfloat16', '--enforce-eager'] }),
+    problems: [],
+  },
+  { name: 'an engine as it is installed', object: vllm(), problems: [] },
+  {
+    name: 'llama-server with a file',
+    object: model({
+      version: { weights: { file: { path: 'a.gguf' } }, engine: { name: 'LlamaServer', args: ['--n-gpu-layers=all'] } },
+    }),
+    problems: [],
+  },
+  {
+    name: 'an image of the built-in engine',
+    object: model({ version: { weights: { file: { path: 'a' } }, engine: { image } } }),
+    problems: ['spec.version.engine: image and args may be set only when name is one of Vllm, Sglang, LlamaServer'],
+  },
+  { name: 'an argument that opens an address', object: vllm({ args: ['--host=0'] }), problems: [argsSentence('Vllm')] },
+  { name: 'an argument twice', object: vllm({ args: ['--seed=1', '--seed=2'] }), problems: [argsSentence('Vllm')] },
+  {
+    name: 'an argument of another engine',
+    object: vllm({ name: 'Sglang', args: ['--enforce-eager'] }),
+    problems: [argsSentence('Sglang')],
+  },
+  {
+    name: 'an argument of vLLM for llama-server',
+    object: model({
+      version: { weights: { file: { path: 'a.gguf' } }, engine: { name: 'LlamaServer', args: ['--enforce-eager'] } },
+    }),
+    problems: [argsSentence('LlamaServer')],
+  },
+  {
+    name: 'a folder for the built-in engine',
+    object: model({ version: { weights: { folder } } }),
+    problems: ['spec.version: weights.folder is for the engines Vllm and Sglang; others read weights.file'],
+  },
+  {
+    name: 'a file for vLLM',
+    object: vllm({}, { weights: { file: { path: 'a.gguf' } } }),
+    problems: ['spec.version: the engines Vllm and Sglang load weights.folder, not weights.file'],
+  },
+  {
+    name: 'a folder without its digest',
+    object: model({ pinPolicy: 'RequireDigest', version: { weights: { folder }, engine: { name: 'Vllm' } } }),
+    problems: ['spec: version.weights.folder.sha256 must be set, because pinPolicy is RequireDigest'],
+  },
+  {
+    name: 'a revision of an image',
+    object: revision({
+      engine: { name: 'Vllm', build: `image@sha256:${sha256}`, image, args: ['--dtype=half'] },
+      weights: { path: '/big', sizeBytes: 3, sha256, architecture: 'LlamaForCausalLM' },
+    }),
+    problems: [],
+  },
+];
+
 const nameSentence = (charsMax: number) =>
   `: metadata.name must have at most ${charsMax} characters: lower-case letters, digits and -, with a letter or digit at both ends`;
 
@@ -57,6 +126,27 @@ export const judgedObjects: readonly JudgedObject[] = [
     problems: ['spec.slots: min must not be above max'],
   },
   { name: 'slots that are equal', object: pool({ slots: { min: 2, max: 2 } }), problems: [] },
+  {
+    name: 'a place for slots',
+    object: pool({
+      pod: {
+        nodeSelector: { 'nvidia.com/gpu.product': 'NVIDIA-H100-80GB-HBM3' },
+        tolerations: [{ key: 'nvidia.com/gpu', operator: 'Exists', effect: 'NoSchedule' }],
+        runtimeClassName: 'nvidia',
+        cpuMillis: 4000,
+        memoryBytes: 68_719_476_736,
+        sharedMemoryBytes: 8_589_934_592,
+      },
+    }),
+    problems: [],
+  },
+  ...thirdPartyObjects,
+  { name: 'memory for sleepers on one machine', object: pool({ sleeperBytes: 8_589_934_592 }), problems: [] },
+  {
+    name: 'memory for sleepers on top of nothing',
+    object: pool({ sleeperBytes: 8_589_934_592, pod: { cpuMillis: 1000 } }),
+    problems: ['spec: pod.memoryBytes must be set, because sleeperBytes comes on top of it'],
+  },
   { name: 'a name of 52', object: pool({}, 'a'.repeat(52)), problems: [] },
   { name: 'a name of 53', object: pool({}, 'a'.repeat(53)), problems: [nameSentence(52)] },
   { name: 'a name with a dot', object: model({}, 'a.b'), problems: [nameSentence(52)] },
@@ -102,12 +192,64 @@ export const judgedObjects: readonly JudgedObject[] = [
   {
     name: 'no weights',
     object: model({ version: { weights: {} } }),
-    problems: ['spec.version.weights: must hold exactly one of file and simulated'],
+    problems: ['spec.version.weights: must hold exactly one of file, folder, http, hub, s3, oci, simulated'],
   },
   {
     name: 'weights twice',
     object: model({ version: { ...simulatedVersion, weights: { simulated, file: { path: 'a' } } } }),
-    problems: ['spec.version.weights: must hold exactly one of file and simulated'],
+    problems: ['spec.version.weights: must hold exactly one of file, folder, http, hub, s3, oci, simulated'],
+  },
+  { name: 'weights of a hub', object: model({ version: { weights: { hub }, contextLength: 512 } }), problems: [] },
+  {
+    name: 'a branch where digests are required',
+    object: model({ pinPolicy: 'RequireDigest', version: { weights: { hub }, contextLength: 512 } }),
+    problems: [`spec: ${digestSentence}`],
+  },
+  {
+    name: 'a commit where digests are required',
+    object: model({
+      pinPolicy: 'RequireDigest',
+      version: { weights: { hub: { ...hub, revision: 'a'.repeat(40) } }, contextLength: 512 },
+    }),
+    problems: [],
+  },
+  {
+    name: 'a tag of a registry where digests are required',
+    object: model({
+      pinPolicy: 'RequireDigest',
+      version: { weights: { oci: { reference: 'ghcr.io/acme/tiny:v1' } }, contextLength: 512 },
+    }),
+    problems: [`spec: ${digestSentence}`],
+  },
+  {
+    name: 'downloaded weights without a context length',
+    object: model({ version: { weights: { http } } }),
+    problems: [
+      'spec.version: contextLength must be set beside weights that are downloaded: it is not known before they are here',
+    ],
+  },
+  {
+    name: 'two sources',
+    object: model({ version: { weights: { http, hub }, contextLength: 512 } }),
+    problems: ['spec.version.weights: must hold exactly one of file, folder, http, hub, s3, oci, simulated'],
+  },
+  {
+    name: 'credentials for a file',
+    object: model({ version: { weights: { file: { path: 'a' }, credentialsSecretName: 'hub' } } }),
+    problems: ['spec.version.weights: credentialsSecretName may be set only beside weights that are downloaded'],
+  },
+  {
+    name: 'a store and its Secret',
+    object: model({
+      version: {
+        weights: {
+          s3: { endpoint: 'https://s3.example.com', bucket: 'models', files: [{ key: 'a.gguf', sha256 }] },
+          credentialsSecretName: 'store',
+        },
+        contextLength: 512,
+      },
+    }),
+    problems: [],
   },
   {
     name: 'simulated weights for a real engine',
@@ -256,7 +398,7 @@ export const judgedObjects: readonly JudgedObject[] = [
       engine: { name: 'Sim', build: 'simulated:1' },
       weights: { path: '/a', simulated, sizeBytes: 3, sha256 },
     }),
-    problems: ['spec.weights: must hold exactly one of path and simulated'],
+    problems: ['spec.weights: must hold exactly one of path, simulated and fileSet'],
   },
   {
     name: 'a revision of the wrong engine',
@@ -450,7 +592,9 @@ export const judgedObjects: readonly JudgedObject[] = [
   {
     name: 'an engine that there is not',
     object: model({ version: { weights: { file: { path: 'a' } }, engine: { name: 'Steam' } } }),
-    problems: ['spec.version.engine.name: must be one of Llama, Sim, Remote, but is "Steam"'],
+    problems: [
+      'spec.version.engine.name: must be one of Llama, Sim, Remote, Vllm, Sglang, LlamaServer, but is "Steam"',
+    ],
   },
   {
     name: 'a context that is too short',

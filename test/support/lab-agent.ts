@@ -237,7 +237,7 @@ export class FollowingAgent implements LabAgent {
     const report: AgentReport = {
       type: 'report',
       fence: this.#fence,
-      keyVersions: [1],
+      keyVersions: this.targets.at(-1)?.keys.map(({ version }) => version) ?? [],
       terminating: this.#isTerminating,
       instances: this.instances(),
     };

@@ -16,12 +16,12 @@ import { modelSpecSchema } from '../../src/api/model.ts';
 import { poolSpecSchema } from '../../src/api/pool.ts';
 import { SIMULATED_BUILD } from '../../src/api/simulated-weights.ts';
 import { createController } from '../../src/controller/controller.ts';
-import { systemClock } from '../../src/lib/clock.ts';
+import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { ok } from '../../src/lib/result.ts';
 import { createRng } from '../../src/lib/rng.ts';
 import { createHub } from '../../src/link/hub.ts';
-import { createAgentSpoke, createRouterSpoke } from '../../src/link/spoke.ts';
+import { createAgentSpoke, createRouterSpoke, type SpokeOptions } from '../../src/link/spoke.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { createMemoryCluster, type MemoryCluster } from './memory-cluster.ts';
 import { until } from './until.ts';
@@ -51,16 +51,29 @@ export interface LinkWorld {
   /** The same over a socket that takes whatever the hub says. */
   bareAgent(versions: VersionRange): Promise<WorldAgent>;
   router(versions: VersionRange): Promise<WorldRouter>;
+  /** For agents and routers of the test's own: a slot that has none yet, and how they dial. */
+  takeSlot(): Promise<{ readonly name: string; readonly podUid: string }>;
+  dial(token: string): Pick<SpokeOptions<never>, 'url' | 'token'>;
   stop(): Promise<void>;
 }
 
-export async function createLinkWorld(): Promise<LinkWorld> {
-  const cluster = createMemoryCluster(() => systemClock.wallMs());
+export interface LinkWorldOptions {
+  /** The controller's own; the link goes by the system's. */
+  readonly clock?: Clock;
+  readonly slotKeyRotationMs?: number;
+}
+
+export async function createLinkWorld(options: LinkWorldOptions = {}): Promise<LinkWorld> {
+  const clock = options.clock ?? systemClock;
+  const cluster = createMemoryCluster(() => clock.wallMs());
   const common = { clock: systemClock, rng: createRng(3), log: silentLog };
   const epoch = 1;
   const controller = createController({
     cluster,
     createHub: (handlers) => createHub({ host: '127.0.0.1', port: 0, epoch, release: 'test', ...common }, handlers),
+    sources: {
+      resolveSource: async () => ({ ok: false, error: { reason: 'FilesMissing', message: 'There is no source.' } }),
+    },
     weights: {
       resolve: async ({ path }) =>
         ok({ path: `/models/${path}`, sizeBytes: 1000, sha256: 'a'.repeat(64), trainedContextLength: 2048 }),
@@ -71,10 +84,12 @@ export async function createLinkWorld(): Promise<LinkWorld> {
     linkUrlForSlots: (port) => `ws://127.0.0.1:${port}`,
     routerUsername: 'router',
     slotServiceAccount: 'stoker-slot',
+    slotKeyRotationMs: options.slotKeyRotationMs ?? 86_400_000,
     release: 'test',
     adminToken: 'secret',
     metrics: createMetrics(),
     ...common,
+    clock,
   });
   cluster.tokens.set('router', { username: 'router' });
   const { port } = await controller.start();
@@ -98,6 +113,8 @@ export async function createLinkWorld(): Promise<LinkWorld> {
   };
   return {
     cluster,
+    takeSlot,
+    dial,
     pool: (name, slots = 1) =>
       void cluster.put(kinds.Pool, name, poolSpecSchema.parse({ ...pool, slots: { min: slots, max: slots } })),
     model(name, spec = {}) {

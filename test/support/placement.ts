@@ -74,8 +74,9 @@ export function claimFor(revision: string, desired: number, changes: Partial<Cla
 export function placeSnapshot(
   slots: readonly SlotView[],
   claims: readonly Claim[],
-  changes: Partial<PlaceSnapshot> & { room?: number; sleepersPerSlotMax?: number } = {},
+  changes: Partial<PlaceSnapshot> & { room?: number; sleepersPerSlotMax?: number; sleeperBytes?: number } = {},
 ): PlaceSnapshot {
-  const { room = 0, sleepersPerSlotMax = 8, ...rest } = changes;
-  return { slots, claims, pools: [{ name: 'default', room, sleepersPerSlotMax }], isComplete: true, ...rest };
+  const { room = 0, sleepersPerSlotMax = 8, sleeperBytes, ...rest } = changes;
+  const pools = [{ name: 'default', room, sleepersPerSlotMax, sleeperBytes }];
+  return { slots, claims, pools, isComplete: true, ...rest };
 }

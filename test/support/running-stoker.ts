@@ -29,7 +29,13 @@ const FREE_PORTS = ['--port', '0', '--admin-port', '0', '--api-port', '0', '--li
 
 /** Resolves once the screen is complete; rejects with what was printed when it ends before. */
 export async function startStoker(
-  options: { args?: readonly string[]; ports?: readonly string[]; dataDir?: string } = {},
+  options: {
+    args?: readonly string[];
+    ports?: readonly string[];
+    dataDir?: string;
+    /** Over the variables of the test. */
+    environment?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<RunningStoker> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'stoker-test-'));
   const args = [
@@ -40,7 +46,8 @@ export async function startStoker(
     ...(options.ports ?? FREE_PORTS),
     ...(options.args ?? []),
   ];
-  const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  const env = { ...process.env, ...options.environment };
+  const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let printed = '';
   await new Promise<void>((resolve, reject) => {
     const read = (bytes: Buffer) => {

@@ -39,17 +39,28 @@ app.kubernetes.io/name: stoker
 app.kubernetes.io/component: slot
 {{- end -}}
 
-{{- define "stoker.image" -}}
-{{- if and (eq .Values.image.tag "latest") (not .Values.image.digest) -}}
-{{- fail "image.tag cannot be latest: what runs would change by itself. Name a release, or set image.digest." -}}
+{{- /* Call with (dict "root" $ "image" VALUES "at" "image"). */ -}}
+{{- define "stoker.imageOf" -}}
+{{- if and (eq .image.tag "latest") (not .image.digest) -}}
+{{- fail (printf "%s.tag cannot be latest: what runs would change by itself. Name a release, or set %s.digest." .at .at) -}}
 {{- end -}}
-{{- $registry := .Values.global.imageRegistry | default .Values.image.registry -}}
-{{- $repository := ternary .Values.image.repository (printf "%s/%s" $registry .Values.image.repository) (empty $registry) -}}
-{{- if .Values.image.digest -}}
-{{- printf "%s@%s" $repository .Values.image.digest -}}
+{{- $registry := .root.Values.global.imageRegistry | default .image.registry -}}
+{{- $repository := ternary .image.repository (printf "%s/%s" $registry .image.repository) (empty $registry) -}}
+{{- if .image.digest -}}
+{{- printf "%s@%s" $repository .image.digest -}}
 {{- else -}}
-{{- printf "%s:%s" $repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- printf "%s:%s" $repository (.image.tag | default .root.Chart.AppVersion) -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "stoker.image" -}}
+{{- include "stoker.imageOf" (dict "root" . "image" .Values.image "at" "image") -}}
+{{- end -}}
+
+{{- /* What slots run: of the same registry, unless it names its own. */ -}}
+{{- define "stoker.slotImage" -}}
+{{- $image := dict "registry" (.Values.slots.image.registry | default .Values.image.registry) -}}
+{{- include "stoker.imageOf" (dict "root" . "image" (merge $image .Values.slots.image) "at" "slots.image") -}}
 {{- end -}}
 
 {{- define "stoker.imagePullSecrets" -}}
@@ -61,5 +72,5 @@ imagePullSecrets:
 
 {{- /* Where routers and slots find the controller. The name of the Service is fixed. */ -}}
 {{- define "stoker.linkUrl" -}}
-ws://stoker-link.{{ .Release.Namespace }}.svc:8083
+wss://stoker-link.{{ .Release.Namespace }}.svc:8083
 {{- end -}}

@@ -1,6 +1,6 @@
 // The linter of placements: what no plan may do, whatever it was made from. A slot with a finding is not told the plan.
 // Judges only; it never mends a plan, because a mended plan would hide the mistake.
-import type { Claim, Placement, PlaceSnapshot } from '../plan/placement.ts';
+import type { Claim, Placement, PlaceSnapshot, PoolView } from '../plan/placement.ts';
 import { type Assignment, awakeIn, canRun, type SlotView } from '../plan/snapshot.ts';
 
 export const placementRules = [
@@ -9,6 +9,7 @@ export const placementRules = [
   'WrongPool',
   'UnknownEngine',
   'TooManyAsleep',
+  'TooLargeAsleep',
   'TooManyAwake',
   'LoweredInTheDark',
 ] as const;
@@ -23,12 +24,12 @@ export interface Finding {
 
 export function checkPlacement(snapshot: PlaceSnapshot, placement: Placement): Finding[] {
   const claims = new Map(snapshot.claims.map((claim) => [claim.revision, claim]));
-  const sleepersMax = new Map(snapshot.pools.map((pool) => [pool.name, pool.sleepersPerSlotMax]));
+  const pools = new Map(snapshot.pools.map((pool) => [pool.name, pool]));
   const findings = snapshot.slots.flatMap((slot) => {
     const assigned = placement.assigned.get(slot.podUid);
     if (assigned === undefined) return [];
     const found = [
-      ...checkSlot(slot, assigned, claims, sleepersMax),
+      ...checkSlot(slot, assigned, claims, pools),
       ...(snapshot.isComplete ? [] : checkInTheDark(slot, assigned)),
     ];
     // Before the picture is complete, what is there stays, whatever it breaks.
@@ -43,7 +44,7 @@ function checkSlot(
   slot: SlotView,
   assigned: readonly Assignment[],
   claims: ReadonlyMap<string, Claim>,
-  sleepersMax: ReadonlyMap<string, number>,
+  pools: ReadonlyMap<string, PoolView>,
 ): Finding[] {
   const { podUid, name } = slot;
   const findings: Finding[] = [];
@@ -58,9 +59,15 @@ function checkSlot(
     if (!canRun(slot, claim?.engine))
       report('UnknownEngine', `${revision} would be in ${name}, whose agent does not know its engine`);
   }
+  const pool = pools.get(slot.pool);
   const asleep = assigned.filter(({ rung }) => rung === 'Asleep').length;
-  if (asleep > (sleepersMax.get(slot.pool) ?? 0))
+  if (asleep > (pool?.sleepersPerSlotMax ?? 0))
     report('TooManyAsleep', `${asleep} instances would be asleep in ${name}`);
+  const bytes = assigned
+    .filter(({ rung }) => rung === 'Asleep' || rung === 'Awake')
+    .reduce((sum, { revision }) => sum + (claims.get(revision)?.asleepBytes ?? 0), 0);
+  if (asleep > 0 && bytes > (pool?.sleeperBytes ?? Number.POSITIVE_INFINITY))
+    report('TooLargeAsleep', `the sleepers in ${name} would hold ${bytes} bytes`);
   return findings;
 }
 
@@ -85,7 +92,8 @@ function checkTotals(snapshot: PlaceSnapshot, placement: Placement): Finding[] {
     if (slot.isLeaving) continue;
     const now = awakeIn({ ...slot, assigned: placement.assigned.get(slot.podUid) ?? slot.assigned })?.revision;
     const then = awakeIn(slot)?.revision;
-    if (now !== undefined) awake.set(now, (awake.get(now) ?? 0) + 1);
+    if (now !== undefined && snapshot.copies?.get(slot.podUid)?.revision !== now)
+      awake.set(now, (awake.get(now) ?? 0) + 1);
     if (then !== undefined) before.set(then, (before.get(then) ?? 0) + 1);
   }
   return snapshot.claims.flatMap(({ revision, desired }): Finding[] => {

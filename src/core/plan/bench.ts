@@ -1,7 +1,7 @@
 // The planner's working copy of the slots: assignments that can be changed, with every change written down and counted.
 // Never touches the snapshot it was made from.
 import type { Claim, Move, PlaceBounds, PlaceSnapshot, PoolView } from './placement.ts';
-import { type Assignment, awakeIn, type SlotView } from './snapshot.ts';
+import { type Assignment, ascentOf, awakeIn, reportOf, type SlotView } from './snapshot.ts';
 
 export interface Place {
   readonly slot: SlotView;
@@ -24,8 +24,12 @@ export interface Bench {
   placesIn(pool: string): readonly Place[];
   /** Where the revision is assigned awake, leaving slots left out. */
   placesOf(revision: string): Place[];
-  /** How many these are. */
+  /** How many these are, without copies that are being made. */
   countOf(revision: string): number;
+  /** Slots in which the revision is assigned at any rung. */
+  copiesOf(revision: string): number;
+  /** The revision that starts here only to sleep. */
+  copyIn(place: Place): string | undefined;
   /** Takes one place in a pool's room for new slots. False when there is none. */
   takeRoom(pool: string): boolean;
   assigned(): ReadonlyMap<string, readonly Assignment[]>;
@@ -36,8 +40,15 @@ export function createBench(snapshot: PlaceSnapshot, bounds: PlaceBounds): Bench
   const pools = new Map(snapshot.pools.map((pool) => [pool.name, pool]));
   const room = new Map(snapshot.pools.map((pool) => [pool.name, pool.room]));
   const awakeAt = new Map<string, Set<Place>>();
+  const copies = new Map<string, number>();
   const moves: Move[] = [];
-  const staying = snapshot.slots.filter((slot) => !slot.isLeaving).map((slot) => createPlace(slot, { moves, awakeAt }));
+  const staying = snapshot.slots
+    .filter((slot) => !slot.isLeaving)
+    .map((slot) => createPlace(slot, { moves, awakeAt, copies }));
+  const copyIn = ({ slot }: Place): string | undefined => {
+    const revision = snapshot.copies?.get(slot.podUid)?.revision;
+    return revision === undefined || ascentOf(reportOf(slot, revision)) === 'Up' ? undefined : revision;
+  };
   const places = staying.filter((place) => place.slot.isUsable);
   const byPool = Map.groupBy(places, (place) => place.slot.pool);
   return {
@@ -50,7 +61,9 @@ export function createBench(snapshot: PlaceSnapshot, bounds: PlaceBounds): Bench
     poolOf: (name) => pools.get(name),
     placesIn: (pool) => byPool.get(pool) ?? [],
     placesOf: (revision) => [...(awakeAt.get(revision) ?? [])],
-    countOf: (revision) => awakeAt.get(revision)?.size ?? 0,
+    countOf: (revision) => [...(awakeAt.get(revision) ?? [])].filter((place) => copyIn(place) !== revision).length,
+    copyIn,
+    copiesOf: (revision) => copies.get(revision) ?? 0,
     takeRoom(pool) {
       const left = room.get(pool) ?? 0;
       if (left <= 0) return false;
@@ -65,10 +78,13 @@ interface Ledger {
   readonly moves: Move[];
   /** Places by the revision that is assigned awake in them. */
   readonly awakeAt: Map<string, Set<Place>>;
+  readonly copies: Map<string, number>;
 }
 
-function createPlace(slot: SlotView, { moves, awakeAt }: Ledger): Place {
+function createPlace(slot: SlotView, { moves, awakeAt, copies }: Ledger): Place {
   const assigned = new Map(slot.assigned.map((assignment) => [assignment.revision, assignment]));
+  const addCopy = (revision: string, by: 1 | -1) => copies.set(revision, (copies.get(revision) ?? 0) + by);
+  for (const revision of assigned.keys()) addCopy(revision, 1);
   let awake = awakeIn(slot)?.revision;
   const setAwake = (revision: string | undefined) => {
     if (awake !== undefined) awakeAt.get(awake)?.delete(place);
@@ -81,6 +97,8 @@ function createPlace(slot: SlotView, { moves, awakeAt }: Ledger): Place {
     awake: () => awake,
     set({ model, revision }, to, reason) {
       if ((assigned.get(revision)?.rung ?? 'Absent') === to) return;
+      if (!assigned.has(revision)) addCopy(revision, 1);
+      if (to === 'Absent') addCopy(revision, -1);
       if (to === 'Absent') assigned.delete(revision);
       else assigned.set(revision, { model, revision, rung: to });
       if (to === 'Awake') setAwake(revision);

@@ -1,5 +1,6 @@
 // Where one more instance of a revision comes up: filter, score, pick. A free slot with a sleeping copy first, then any free
 // slot, then a new slot, then one whose occupant may give way. Changes nothing but the count of new slots.
+import { residentRungs } from '../../api/link.ts';
 import type { Bench, Place } from './bench.ts';
 import type { Claim } from './placement.ts';
 import { ascentOf, canRun, idleMsOf, reportOf } from './snapshot.ts';
@@ -11,18 +12,56 @@ export type Choice =
   | { readonly type: 'none' };
 
 export function findPlace(bench: Bench, claim: Claim): Choice {
-  const places = placesFor(bench, claim);
+  const isWakeOnly = bench.countOf(claim.revision) >= (claim.coldMax ?? Number.POSITIVE_INFINITY);
+  const places = placesFor(bench, claim).filter((place) => !isWakeOnly || hasSleepingCopy(place, claim));
+  return claim.climb === undefined
+    ? findByContents(bench, claim, { places, isWakeOnly })
+    : findByTime(bench, claim, places);
+}
+
+function findByContents(
+  bench: Bench,
+  claim: Claim,
+  { places, isWakeOnly }: { places: readonly Place[]; isWakeOnly: boolean },
+): Choice {
   const free = places.filter((place) => place.awake() === undefined);
   const untried = free.filter((place) => !hasFailedIn(place, claim));
   const best = pick(untried, (place) => scoreFree(place, claim)) ?? pick(free, (place) => scoreFree(place, claim));
   if (best !== undefined) return { type: 'place', place: best };
   // What fails in the slots that there are would fail in a new one: it takes its turn in those.
-  const isBroken = places.some((place) => hasFailedIn(place, claim));
+  const isBroken = isWakeOnly || places.some((place) => hasFailedIn(place, claim));
   const pool = isBroken ? undefined : claim.pools.find((name) => bench.takeRoom(name));
   if (pool !== undefined) return { type: 'grow', pool };
   const yielding = bench.isComplete ? places.filter((place) => mayYield(bench, place, claim)) : [];
   const taken = pick(yielding, (place) => scoreYielding(bench, place, claim));
   return taken === undefined ? { type: 'none' } : { type: 'place', place: taken };
+}
+
+/**
+ * The place where it would be awake first, counting what has to leave before it. It may be worth to wait for a slot with a
+ * sleeping copy whose occupant has work: a start from nothing somewhere else would take longer.
+ */
+function findByTime(bench: Bench, claim: Claim, places: readonly Place[]): Choice {
+  const best = pick(
+    places.filter((place) => place.awake() === undefined || mayTake(bench, place, claim)),
+    (place) => scoreTime(bench, place, claim),
+  );
+  if (best !== undefined && (best.awake() === undefined || mayYield(bench, best, claim)))
+    return { type: 'place', place: best };
+  if (best !== undefined) return { type: 'none' };
+  const isBroken = places.some((place) => hasFailedIn(place, claim));
+  const pool = isBroken ? undefined : claim.pools.find((name) => bench.takeRoom(name));
+  return pool === undefined ? { type: 'none' } : { type: 'grow', pool };
+}
+
+/** It gives way now, or is worth waiting for: a sleeping copy is in it. */
+function mayTake(bench: Bench, place: Place, claim: Claim): boolean {
+  if (!bench.isComplete || bench.countOf(claim.revision) >= (claim.pressing ?? claim.desired)) return false;
+  if (mayYield(bench, place, claim)) return true;
+  const occupant = bench.claimOf(place.awake() ?? '');
+  if (occupant === undefined || occupant.model === claim.model || claim.isPatient) return false;
+  const mayLeave = bench.countOf(occupant.revision) > occupant.min;
+  return mayLeave && bench.countOf(claim.revision) === 0 && hasSleepingCopy(place, claim);
 }
 
 /** A free slot in which the revision has not failed. */
@@ -55,6 +94,69 @@ function hasSleepingCopy(place: Place, claim: Claim): boolean {
   return rung === 'Asleep' || rung === 'Sleeping' || rung === 'Draining' || rung === 'Awake';
 }
 
+/** A place where it failed counts as this much later. */
+const FAILED_MS = 600_000;
+
+/** Time until it would be awake there, with the harm to others as time on top. */
+function scoreTime(bench: Bench, place: Place, claim: Claim): Score {
+  const { wakeMs = 0, startMs = 0 } = claim.climb ?? {};
+  const isWake = hasSleepingCopy(place, claim);
+  const climbMs = (isWake ? wakeMs : startMs) + (hasFailedIn(place, claim) ? FAILED_MS : 0);
+  const { drainMs = 0, sleepMs = 0 } = claim.climb ?? {};
+  const harmMs = occupantHarmMs(bench, place) + sleeperHarmMs(bench, place, isWake ? drainMs + sleepMs : startMs);
+  return [roomMs(bench, place) + climbMs + harmMs, claim.pools.indexOf(place.slot.pool), place.slot.assigned.length];
+}
+
+/** Time until nothing is resident in it. */
+function roomMs(bench: Bench, place: Place): number {
+  const resident = place.slot.instances.find(({ rung }) => residentRungs.has(rung));
+  if (resident === undefined || bench.copyIn(place) === resident.revision) return 0;
+  const { startMs = 0, wakeMs = 0, drainMs = 0, sleepMs = 0 } = bench.claimOf(resident.revision)?.climb ?? {};
+  const left = (ms: number) => Math.max(0, ms - resident.rungAgeMs);
+  switch (resident.rung) {
+    case 'Sleeping':
+    case 'Stopping':
+      return left(sleepMs);
+    // Who climbs is wanted, and stays for a while.
+    case 'Starting':
+      return left(startMs) + drainMs + sleepMs;
+    case 'Waking':
+      return left(wakeMs) + drainMs + sleepMs;
+    case 'Awake':
+    case 'Draining':
+    case 'Asleep':
+    case 'Staged':
+    case 'Absent':
+    case 'Failed':
+      return (resident.inFlight > 0 ? drainMs : 0) + sleepMs;
+  }
+}
+
+/** What the occupant loses: the chance that it is needed again soon, times what it takes to bring it back. */
+function occupantHarmMs(bench: Bench, place: Place): number {
+  const occupant = bench.claimOf(place.awake() ?? '');
+  return occupant?.climb === undefined ? 0 : (occupant.chance ?? 1) * occupant.climb.wakeMs;
+}
+
+/** How often the slots of all other copies are taken, about. */
+const TAKEN_SHARE = 0.5;
+
+/** How much hangs on one copy, when there may be others: all of it, or what is left when those are not to be had. */
+export function shareOfCopy(bench: Bench, revision: string): number {
+  return TAKEN_SHARE ** Math.max(0, bench.copiesOf(revision) - 1);
+}
+
+/** Who is needed while another one holds the slot waits for half of that time on average. */
+function sleeperHarmMs(bench: Bench, place: Place, heldMs: number): number {
+  const sleepers = place.assigned().filter(({ rung }) => rung === 'Asleep');
+  return sleepers.reduce((sum, { revision }) => {
+    const { chance = 0, climb } = bench.claimOf(revision) ?? {};
+    // The chance is for the time that a start takes; in less time less happens.
+    const share = climb === undefined ? 1 : Math.min(1, heldMs / climb.startMs);
+    return sum + (chance * share * heldMs * shareOfCopy(bench, revision)) / 2;
+  }, 0);
+}
+
 /** Lower is better, in this order. */
 type Score = readonly number[];
 
@@ -83,6 +185,7 @@ function scoreYielding(bench: Bench, place: Place, claim: Claim): Score {
 function mayYield(bench: Bench, place: Place, claim: Claim): boolean {
   const occupant = bench.claimOf(place.awake() ?? '');
   if (occupant === undefined || mustWaitIn(place, claim)) return false;
+  if (bench.copyIn(place) === occupant.revision) return true;
   const report = reportOf(place.slot, occupant.revision);
   const ascent = ascentOf(report);
   const isOwn = occupant.model === claim.model;
@@ -91,7 +194,15 @@ function mayYield(bench: Bench, place: Place, claim: Claim): boolean {
   if (ascent !== 'Up' || report === undefined) return false;
   if (!occupant.isBusy && report.inFlight === 0) return report.rungAgeMs >= bench.bounds.settleMs;
   if (claim.isPatient || bench.countOf(claim.revision) > 0) return false;
-  return report.rungAgeMs >= bench.bounds.residencyMs;
+  return report.rungAgeMs >= residencyMs(bench, occupant, claim.waitedMs);
+}
+
+/** A turn is worth twice what changing over takes, and half of that once the other one has waited as long. */
+function residencyMs({ bounds }: Bench, { climb }: Claim, waitedMs: number): number {
+  if (climb === undefined) return bounds.residencyMs;
+  const changeMs = climb.sleepMs + climb.wakeMs;
+  const turnMs = Math.max(changeMs / 2, changeMs - waitedMs);
+  return Math.min(bounds.residencyMs, Math.max(bounds.settleMs, turnMs));
 }
 
 function pick(places: readonly Place[], score: (place: Place) => Score): Place | undefined {

@@ -1,8 +1,15 @@
 // Which slot holds which instance at which rung, for all models at once: from what is, and what should be awake, the next
 // assignment of every slot. Pure. At most one instance of a slot is assigned awake, and none loses its place without reason.
 import { type Bench, createBench, type Place } from './bench.ts';
-import { findPlace, mayMoveTo } from './place-choice.ts';
-import { type Claim, type PlaceBounds, type Placement, type PlaceSnapshot, placeBounds } from './placement.ts';
+import { findPlace, mayMoveTo, shareOfCopy } from './place-choice.ts';
+import {
+  type Claim,
+  type CopyOrder,
+  type PlaceBounds,
+  type Placement,
+  type PlaceSnapshot,
+  placeBounds,
+} from './placement.ts';
 import { type Assignment, ascentOf, canRun, type InstanceView, idleMsOf, reportOf } from './snapshot.ts';
 
 export function planPlacement(snapshot: PlaceSnapshot, bounds: PlaceBounds = placeBounds): Placement {
@@ -12,6 +19,8 @@ export function planPlacement(snapshot: PlaceSnapshot, bounds: PlaceBounds = pla
     for (const claim of snapshot.claims) lower(bench, claim);
   }
   const unmet = raise(bench);
+  if (snapshot.isComplete)
+    for (const place of bench.places) makeCopy(bench, place, snapshot.copies?.get(place.slot.podUid));
   if (snapshot.isComplete) {
     for (const claim of snapshot.claims) leaveBroken(bench, claim);
     for (const place of bench.places) trimSleepers(bench, place);
@@ -22,14 +31,14 @@ export function planPlacement(snapshot: PlaceSnapshot, bounds: PlaceBounds = pla
 /** Takes away what no claim covers, and what is no longer there to be kept. */
 function letGo(bench: Bench, place: Place): void {
   for (const assignment of place.assigned()) {
-    const reason = reasonToGo(place, assignment, bench.claimOf(assignment.revision));
+    const claim = bench.claimOf(assignment.revision);
+    const reason = claim === undefined ? 'the revision is not used any more' : whyLetGo(claim, place, assignment);
     if (reason !== undefined) place.set(assignment, 'Absent', reason);
   }
 }
 
-function reasonToGo({ slot }: Place, { revision, rung }: Assignment, claim: Claim | undefined): string | undefined {
+function whyLetGo(claim: Claim, { slot }: Place, { revision, rung }: Assignment): string | undefined {
   const report = reportOf(slot, revision);
-  if (claim === undefined) return 'the revision is not used any more';
   if (!claim.pools.includes(slot.pool)) return 'the model may not use this pool';
   if (!canRun(slot, claim.engine)) return 'the agent does not know the engine';
   if (rung === 'Asleep' && !isWarm(report)) return 'the sleeper ended';
@@ -47,12 +56,22 @@ function isWarm(report: InstanceView | undefined): boolean {
 function lower(bench: Bench, claim: Claim): void {
   const surplus = bench.countOf(claim.revision) - claim.desired;
   if (surplus <= 0) return;
-  const places = bench.placesOf(claim.revision);
+  const places = bench.placesOf(claim.revision).filter((place) => bench.copyIn(place) !== claim.revision);
   const idlest = places
     .filter((place) => place.slot.isUsable)
     .map((place) => ({ place, rank: restRank(reportOf(place.slot, claim.revision)) }))
     .sort((a, b) => b.rank - a.rank || compareText(a.place.slot.name, b.place.slot.name));
   for (const { place } of idlest.slice(0, surplus)) settle(place, claim, 'fewer should be awake');
+}
+
+/** What starts only to sleep goes on while nobody wants the slot, and its slot is free to begin with. */
+function makeCopy(bench: Bench, place: Place, copy: CopyOrder | undefined): void {
+  const claim = bench.claimOf(bench.copyIn(place) ?? '');
+  if (claim === undefined || place.awake() !== undefined || !place.slot.isUsable) return;
+  if (reportOf(place.slot, claim.revision)?.failure !== undefined) return;
+  const instead = bench.claimOf(copy?.instead ?? '');
+  if (instead !== undefined) place.set(instead, 'Absent', `a copy of ${claim.model} is worth more here`);
+  place.set(claim, 'Awake', 'a copy is to sleep here');
 }
 
 /** Higher goes first: what failed, what has not begun, then by idle time. */
@@ -96,7 +115,9 @@ function rankNeed(bench: Bench, claim: Claim): number {
 
 function bringUp(bench: Bench, place: Place, claim: Claim): void {
   const other = bench.claimOf(place.awake() ?? '');
-  if (other !== undefined) settle(place, other, `${claim.model} has waited for the slot`);
+  if (other !== undefined && bench.copyIn(place) === other.revision)
+    place.set(other, 'Absent', 'somebody needs the slot');
+  else if (other !== undefined) settle(place, other, `${claim.model} has waited for the slot`);
   place.set(claim, 'Awake', claim.isBusy ? 'requests wait' : 'more should be awake');
 }
 
@@ -111,18 +132,41 @@ function leaveBroken(bench: Bench, claim: Claim): void {
   }
 }
 
-/** The sleepers that were not used for the longest time are stopped when there are too many. */
+/** When too many are asleep, the one whose loss costs least is stopped: the longest unused when nothing is known of that. */
 function trimSleepers(bench: Bench, place: Place): void {
-  const most = bench.poolOf(place.slot.pool)?.sleepersPerSlotMax ?? 0;
+  const pool = bench.poolOf(place.slot.pool);
+  const most = pool?.sleepersPerSlotMax ?? 0;
+  const mostBytes = pool?.sleeperBytes ?? Number.POSITIVE_INFINITY;
   const sleepers = place.assigned().filter((assignment) => assignment.rung === 'Asleep');
-  if (sleepers.length <= most) return;
+  const bytesOf = ({ revision }: Assignment) => bench.claimOf(revision)?.asleepBytes ?? 0;
+  // Who is awake will sleep here, too.
+  const staying = place.assigned().filter(({ rung }) => rung === 'Asleep' || rung === 'Awake');
+  let bytes = staying.reduce((sum, assignment) => sum + bytesOf(assignment), 0);
+  if (sleepers.length <= most && bytes <= mostBytes) return;
   const asleepMs = (assignment: Assignment) => {
     const report = reportOf(place.slot, assignment.revision);
     return report?.rung === 'Asleep' ? report.rungAgeMs : -1;
   };
-  const oldest = sleepers.sort((a, b) => asleepMs(b) - asleepMs(a) || compareText(a.revision, b.revision));
-  for (const assignment of oldest.slice(0, sleepers.length - most))
-    place.set(assignment, 'Absent', `no more than ${most} may be asleep in a slot`);
+  const worth = (assignment: Assignment) => worthOf(bench, assignment.revision);
+  const spare = sleepers.sort(
+    (a, b) => worth(a) - worth(b) || asleepMs(b) - asleepMs(a) || compareText(a.revision, b.revision),
+  );
+  for (const [stopped, assignment] of spare.entries()) {
+    const isTooMany = sleepers.length - stopped > most;
+    if (!isTooMany && bytes <= mostBytes) return;
+    const reason = isTooMany
+      ? `no more than ${most} may be asleep in a slot`
+      : `the sleepers of a slot may hold ${mostBytes} bytes, and ${bytes} would be held`;
+    place.set(assignment, 'Absent', reason);
+    bytes -= bytesOf(assignment);
+  }
+}
+
+/** The waiting that one copy saves on average until another one could be made, in milliseconds. */
+function worthOf(bench: Bench, revision: string): number {
+  const { climb, chance } = bench.claimOf(revision) ?? {};
+  if (climb === undefined || chance === undefined) return 0;
+  return chance * Math.max(0, climb.startMs - climb.wakeMs) * shareOfCopy(bench, revision);
 }
 
 function compareText(a: string, b: string): number {

@@ -11,9 +11,13 @@ export interface Claim {
   readonly pools: readonly string[];
   /** Instances that should be awake. */
   readonly desired: number;
+  /** Of these, so many may be started from nothing; the others are only woken. Missing: all of them may. */
+  readonly coldMax?: number;
   /** Instances that are never taken away for another model. */
   readonly min: number;
   readonly canSleep: boolean;
+  /** Host memory that an instance of it holds once it sleeps. Missing: nothing is known, and it counts as none. */
+  readonly asleepBytes?: number;
   /** Only slots whose agent knows it will do. Missing: every slot will. */
   readonly engine?: SlotEngine;
   /** Routers have requests for it. */
@@ -22,11 +26,27 @@ export interface Claim {
   readonly isPatient: boolean;
   /** How long its oldest request, or the candidate itself, has waited. */
   readonly waitedMs: number;
+  /** Of the desired, so many are for work that waits; the others take nobody's slot. Missing: all are. */
+  readonly pressing?: number;
+  /** How long its climbs take. Missing: places are told apart by what is in them alone. */
+  readonly climb?: ClimbCost;
+  /** How likely an idle copy is needed before another one could be made, 0 to 1. Missing: the longest unused goes first. */
+  readonly chance?: number;
+}
+
+/** Usual times of one instance, in milliseconds. */
+export interface ClimbCost {
+  readonly wakeMs: number;
+  readonly startMs: number;
+  readonly drainMs: number;
+  readonly sleepMs: number;
 }
 
 export interface PoolView {
   readonly name: string;
   readonly sleepersPerSlotMax: number;
+  /** Host memory for sleepers in each slot, for who is awake now as well. Missing: as much as they take. */
+  readonly sleeperBytes?: number | undefined;
   /** Slots that are on their way or may still be made. */
   readonly room: number;
 }
@@ -40,10 +60,18 @@ export interface PlaceBounds {
 
 export const placeBounds: PlaceBounds = { residencyMs: 15_000, settleMs: 1000 };
 
+export interface CopyOrder {
+  readonly revision: string;
+  /** The sleeper that is stopped for it. Missing: there is room. */
+  readonly instead?: string;
+}
+
 export interface PlaceSnapshot {
   readonly slots: readonly SlotView[];
   readonly claims: readonly Claim[];
   readonly pools: readonly PoolView[];
+  /** Copies that are being made, to be put to sleep, by Pod uid. They serve nobody and give way to everybody. */
+  readonly copies?: ReadonlyMap<string, CopyOrder>;
   /** False while a new leader does not know every slot: then instances are woken, and none sleeps, stops or goes. */
   readonly isComplete: boolean;
 }

@@ -16,7 +16,7 @@ export interface CommandPolicy {
 }
 
 /** The parts of Stoker that run in Pods. */
-const entryPoints: readonly string[] = ['agent'];
+const entryPoints: readonly string[] = ['agent', 'stage'];
 
 /** The command line, or the sentence of the refusal. */
 export function chooseCommand(container: ContainerSpec, policy: CommandPolicy): Result<Command, string> {

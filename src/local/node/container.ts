@@ -10,7 +10,7 @@ import { renderDuration } from '../../lib/units.ts';
 import { API_BACKOFF, RESTART_BACKOFF, STEADY_MS } from './bounds.ts';
 import type { Command } from './command.ts';
 import { type ContainerProcess, type ProcessExit, startProcess } from './container-process.ts';
-import type { ContainerFolder } from './pod-folder.ts';
+import { type ContainerFolder, readLastWords } from './pod-folder.ts';
 import type { ContainerState, Terminated } from './pod-status.ts';
 import { followReadiness } from './readiness.ts';
 
@@ -113,7 +113,8 @@ export class Container {
     await readiness;
     this.#process = undefined;
     this.#killer?.timer.cancel();
-    const terminated = describeTermination(exit, startedAt, this.#now());
+    const message = exit.exitCode === 0 ? undefined : readLastWords(folder.mountRoot);
+    const terminated = describeTermination(exit, { startedAt, finishedAt: this.#now(), message });
     this.#change({ ready: false, state: { terminated }, lastState: this.#state.lastState });
     return terminated;
   }
@@ -152,8 +153,14 @@ export class Container {
   }
 }
 
-function describeTermination(exit: ProcessExit, startedAt: string, finishedAt: string): Terminated {
-  const common = { exitCode: exit.exitCode, startedAt, finishedAt };
+function describeTermination(
+  exit: ProcessExit,
+  {
+    message,
+    ...times
+  }: { readonly startedAt: string; readonly finishedAt: string; readonly message: string | undefined },
+): Terminated {
+  const common = { exitCode: exit.exitCode, ...times, ...(message === undefined ? {} : { message }) };
   if (exit.startError !== undefined) return { ...common, reason: 'StartError', message: exit.startError };
   const reason = exit.exitCode === 0 ? 'Completed' : 'Error';
   return { ...common, reason, ...(exit.signal === undefined ? {} : { signal: exit.signal }) };

@@ -22,6 +22,7 @@ export async function resolveEnvironment(
     }
     const value = await resolveVariable(variable, sources);
     if (!value.ok) return value;
+    if (value.value === undefined) continue;
     if (value.value.includes('\0'))
       return fail(`Variable ${variable.name} holds a zero byte, which no environment can.`);
     resolved[variable.name] = value.value;
@@ -29,7 +30,11 @@ export async function resolveEnvironment(
   return ok(resolved);
 }
 
-async function resolveVariable(variable: EnvVar, sources: EnvironmentSources): Promise<Result<string, string>> {
+/** Undefined: there is nothing to set, and that is no mistake. */
+async function resolveVariable(
+  variable: EnvVar,
+  sources: EnvironmentSources,
+): Promise<Result<string | undefined, string>> {
   const { name, value, valueFrom } = variable;
   if (valueFrom?.fieldRef !== undefined) return readField(name, valueFrom.fieldRef.fieldPath, sources);
   if (valueFrom?.secretKeyRef !== undefined) return readSecretKey(name, valueFrom.secretKeyRef, sources);
@@ -58,12 +63,13 @@ function readField(name: string, path: string, { pod, podIp }: EnvironmentSource
 
 async function readSecretKey(
   name: string,
-  ref: { readonly name: string; readonly key: string },
+  ref: { readonly name: string; readonly key: string; readonly optional?: boolean },
   sources: EnvironmentSources,
-): Promise<Result<string, string>> {
+): Promise<Result<string | undefined, string>> {
   const secret = await sources.readSecret(ref.name);
   if (!secret.ok) return fail(`Variable ${name} wants the Secret ${ref.name}: ${secret.error}`);
   const encoded = secret.value.data?.[ref.key];
+  if (encoded === undefined && ref.optional === true) return ok(undefined);
   if (encoded === undefined)
     return fail(`Variable ${name} wants the key ${ref.key} of the Secret ${ref.name}, which has none of that name.`);
   return ok(Buffer.from(encoded, 'base64').toString('utf8'));

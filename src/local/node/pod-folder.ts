@@ -1,6 +1,16 @@
 // The folder of one Pod: <dataDir>/pods/<uid>/. Owns its layout and the record of running leaders, from which a node that
 // comes after a crash ends what is left. Names come from objects, so each is checked before it becomes a path.
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, posix, relative } from 'node:path';
 import type { Leader } from './processes.ts';
 
@@ -102,5 +112,23 @@ function readNames(folder: string): readonly string[] {
     return readdirSync(folder);
   } catch {
     return [];
+  }
+}
+
+const LAST_WORDS_BYTES_MAX = 4096;
+
+/** What a container wrote to /dev/termination-log, as the kubelet reads it. */
+export function readLastWords(mountRoot: string): string | undefined {
+  try {
+    const file = openSync(join(mountRoot, 'dev/termination-log'), 'r');
+    try {
+      const bytes = Buffer.alloc(LAST_WORDS_BYTES_MAX);
+      const size = readSync(file, bytes, 0, bytes.length, 0);
+      return size === 0 ? undefined : bytes.toString('utf8', 0, size);
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return undefined;
   }
 }

@@ -16,7 +16,9 @@ const container = z.looseObject({
         valueFrom: z
           .looseObject({
             fieldRef: z.looseObject({ fieldPath: z.string() }).optional(),
-            secretKeyRef: z.looseObject({ name: z.string(), key: z.string() }).optional(),
+            secretKeyRef: z
+              .looseObject({ name: z.string(), key: z.string(), optional: z.boolean().optional() })
+              .optional(),
           })
           .optional(),
       }),

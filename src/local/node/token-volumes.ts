@@ -60,6 +60,7 @@ export async function fillVolumes(
     const folder = volumeFolder(context.folder, volume.name);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     for (const { serviceAccountToken: token } of volume.projected?.sources ?? []) {
+      if (token === undefined) continue;
       const file = { ...token, path: join(folder, token.path) };
       const expiresInSeconds = await writeToken(context, file, signal);
       if (!expiresInSeconds.ok) return expiresInSeconds;

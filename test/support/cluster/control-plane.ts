@@ -8,6 +8,7 @@ import { refuseOldEtcd, requireTools } from '../../../scripts/cluster-tools/find
 import { type Daemon, startDaemon } from './daemon.ts';
 import { freePorts } from './free-ports.ts';
 import { makeLabFolder } from './lab-folder.ts';
+import type { ClusterNetwork } from './network.ts';
 
 export interface ControlPlane {
   /** Of an administrator. */
@@ -15,6 +16,8 @@ export interface ControlPlane {
   readonly server: string;
   readonly caPem: string;
   readonly adminToken: string;
+  /** Of the node, when there may be one. */
+  readonly nodeToken: string;
   readonly folder: string;
   /** By default it goes in order; `SIGKILL` cuts everything that it was doing. */
   stopApiServer(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
@@ -27,6 +30,8 @@ export interface ControlPlane {
 
 export interface ControlPlaneOptions {
   readonly apiServerFlags?: readonly string[];
+  /** Runs all controllers and the scheduler, at an address of a network of its own: what real nodes need. */
+  readonly forNodes?: { readonly network: ClusterNetwork; readonly nodeName: string };
   /** Called when the API server is ready and before the controllers start: the garbage collector looks for new kinds only
    * every 30 s, so what defines kinds is installed here. */
   prepare?(kubeconfig: string): Promise<void>;
@@ -43,8 +48,10 @@ const CONTROLLERS = [
   'validatingadmissionpolicy-status-controller',
 ];
 
+const NODE_FLAGS = ['--allow-privileged=true', '--kubelet-preferred-address-types=InternalIP'];
+
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
-  const plane = new Plane(requireTools('api', process.env), options);
+  const plane = new Plane(requireTools(options.forNodes === undefined ? 'api' : 'all', process.env), options);
   try {
     await plane.start();
     return plane;
@@ -59,18 +66,21 @@ interface Ports {
   readonly etcd: number;
   readonly etcdPeer: number;
   readonly controllers: number;
+  readonly scheduler: number;
 }
 
 class Plane implements ControlPlane {
   readonly folder = makeLabFolder();
   readonly kubeconfig = join(this.folder, 'kubeconfig');
   readonly adminToken = randomBytes(24).toString('base64url');
+  readonly nodeToken = randomBytes(24).toString('base64url');
   readonly #tools: string;
   readonly #options: ControlPlaneOptions;
-  #ports: Ports = { api: 0, etcd: 0, etcdPeer: 0, controllers: 0 };
+  #ports: Ports = { api: 0, etcd: 0, etcdPeer: 0, controllers: 0, scheduler: 0 };
   #etcd: Daemon | undefined;
   #apiServer: Daemon | undefined;
   #controllers: Daemon | undefined;
+  #scheduler: Daemon | undefined;
 
   constructor(tools: string, options: ControlPlaneOptions) {
     this.#tools = tools;
@@ -78,7 +88,7 @@ class Plane implements ControlPlane {
   }
 
   get server(): string {
-    return `https://127.0.0.1:${this.#ports.api}`;
+    return `https://${this.#address}:${this.#ports.api}`;
   }
 
   get caPem(): string {
@@ -87,28 +97,27 @@ class Plane implements ControlPlane {
 
   async start(): Promise<void> {
     refuseOldEtcd(this.#tools);
-    const [api = 0, etcd = 0, etcdPeer = 0, controllers = 0] = await freePorts(4);
-    this.#ports = { api, etcd, etcdPeer, controllers };
+    const [api = 0, etcd = 0, etcdPeer = 0, controllers = 0, scheduler = 0] = await freePorts(5);
+    this.#ports = { api, etcd, etcdPeer, controllers, scheduler };
     mkdirSync(join(this.folder, 'certs'), { mode: 0o700 });
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     writeFileSync(this.#file('sa.key'), privateKey.export({ type: 'pkcs1', format: 'pem' }), { mode: 0o600 });
-    writeFileSync(this.#file('tokens.csv'), `${this.adminToken},admin,admin,system:masters\n`, { mode: 0o600 });
-    this.#etcd = startDaemon(join(this.#tools, 'etcd'), this.#etcdArgs(), join(this.folder, 'etcd.log'));
+    writeFileSync(this.#file('tokens.csv'), this.#renderTokens(), { mode: 0o600 });
+    this.#etcd = this.#startProgram('etcd', this.#etcdArgs());
     await this.startApiServer();
-    writeFileSync(this.kubeconfig, this.#renderKubeconfig(), { mode: 0o600 });
+    writeFileSync(this.kubeconfig, renderLabKubeconfig(this, this.adminToken), { mode: 0o600 });
     await this.#options.prepare?.(this.kubeconfig);
-    this.#controllers = startDaemon(
-      join(this.#tools, 'kube-controller-manager'),
-      this.#controllerArgs(),
-      join(this.folder, 'controllers.log'),
-    );
+    this.#controllers = this.#startProgram('kube-controller-manager', this.#controllerArgs());
+    if (this.#options.forNodes !== undefined) {
+      this.#scheduler = this.#startProgram('kube-scheduler', this.#schedulerArgs());
+    }
     const account = '/api/v1/namespaces/default/serviceaccounts/default';
     await this.#controllers.ready(async () => (await this.#get(account)) === 200, READY_MS_MAX);
   }
 
   async startApiServer(flags: readonly string[] = []): Promise<void> {
     const args = [...this.#apiServerArgs(), ...(this.#options.apiServerFlags ?? []), ...flags];
-    const daemon = startDaemon(join(this.#tools, 'kube-apiserver'), args, join(this.folder, 'kube-apiserver.log'));
+    const daemon = this.#startProgram('kube-apiserver', args);
     this.#apiServer = daemon;
     await daemon.ready(
       async () => existsSync(this.#certificate()) && (await this.#get('/readyz')) === 200,
@@ -126,9 +135,24 @@ class Plane implements ControlPlane {
 
   async stop(): Promise<void> {
     // The API server waits for its watches to end in order; nothing here is worth that.
-    await Promise.all([this.#controllers?.stop('SIGKILL'), this.#apiServer?.stop('SIGKILL')]);
+    await Promise.all([this.#scheduler, this.#controllers, this.#apiServer].map((one) => one?.stop('SIGKILL')));
     await this.#etcd?.stop('SIGKILL');
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  get #address(): string {
+    return this.#options.forNodes?.network.nodeAddress ?? '127.0.0.1';
+  }
+
+  #startProgram(name: string, args: readonly string[]): Daemon {
+    const { forNodes } = this.#options;
+    const options = forNodes === undefined ? {} : { prefix: forNodes.network.enter };
+    return startDaemon(join(this.#tools, name), args, join(this.folder, `${name}.log`), options);
+  }
+
+  #renderTokens(): string {
+    const node = `system:node:${this.#options.forNodes?.nodeName ?? 'lab'}`;
+    return `${this.adminToken},admin,admin,system:masters\n${this.nodeToken},${node},${node},system:nodes\n`;
   }
 
   #file(name: string): string {
@@ -157,11 +181,11 @@ class Plane implements ControlPlane {
   #apiServerArgs(): string[] {
     return [
       `--etcd-servers=http://127.0.0.1:${this.#ports.etcd}`,
-      '--bind-address=127.0.0.1',
-      '--advertise-address=127.0.0.1',
+      `--bind-address=${this.#address}`,
+      `--advertise-address=${this.#address}`,
       `--secure-port=${this.#ports.api}`,
       // It refuses a loopback address as the endpoint of its own Service.
-      '--endpoint-reconciler-type=none',
+      ...(this.#options.forNodes === undefined ? ['--endpoint-reconciler-type=none'] : NODE_FLAGS),
       `--cert-dir=${join(this.folder, 'certs')}`,
       `--token-auth-file=${this.#file('tokens.csv')}`,
       '--authorization-mode=Node,RBAC',
@@ -183,20 +207,18 @@ class Plane implements ControlPlane {
       `--service-account-private-key-file=${this.#file('sa.key')}`,
       `--root-ca-file=${this.#certificate()}`,
       '--use-service-account-credentials=true',
-      `--controllers=${CONTROLLERS.join(',')}`,
+      ...(this.#options.forNodes === undefined ? [`--controllers=${CONTROLLERS.join(',')}`] : []),
     ];
   }
 
-  #renderKubeconfig(): string {
-    const authority = Buffer.from(this.caPem).toString('base64');
-    return JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      clusters: [{ name: 'lab', cluster: { server: this.server, 'certificate-authority-data': authority } }],
-      users: [{ name: 'admin', user: { token: this.adminToken } }],
-      contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'admin', namespace: 'default' } }],
-      'current-context': 'lab',
-    });
+  #schedulerArgs(): string[] {
+    return [
+      `--kubeconfig=${this.kubeconfig}`,
+      '--bind-address=127.0.0.1',
+      `--secure-port=${this.#ports.scheduler}`,
+      `--cert-dir=${join(this.folder, 'scheduler')}`,
+      '--leader-elect=false',
+    ];
   }
 
   async #get(path: string): Promise<number> {
@@ -210,4 +232,17 @@ class Plane implements ControlPlane {
       await dispatcher.destroy();
     }
   }
+}
+
+/** For whoever has the token. */
+export function renderLabKubeconfig({ server, caPem }: Pick<ControlPlane, 'server' | 'caPem'>, token: string): string {
+  const authority = Buffer.from(caPem).toString('base64');
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'lab', cluster: { server, 'certificate-authority-data': authority } }],
+    users: [{ name: 'lab', user: { token } }],
+    contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'lab', namespace: 'default' } }],
+    'current-context': 'lab',
+  });
 }

@@ -18,13 +18,24 @@ export interface Daemon {
   log(): string;
 }
 
-export function startDaemon(program: string, args: readonly string[], logFile: string): Daemon {
+export interface DaemonOptions {
+  /** A command that goes before the program, such as the one that enters a network namespace. */
+  readonly prefix?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export function startDaemon(
+  program: string,
+  args: readonly string[],
+  logFile: string,
+  { prefix = [], env = process.env }: DaemonOptions = {},
+): Daemon {
   const name = basename(program);
   const file = openSync(logFile, 'a');
-  const [command, all] =
-    SETPRIV === undefined ? [program, args] : [SETPRIV, ['--pdeathsig', 'KILL', '--', program, ...args]];
+  const guard = SETPRIV === undefined ? [] : [SETPRIV, '--pdeathsig', 'KILL', '--'];
+  const [command = program, ...all] = [...guard, ...prefix, program, ...args];
   // A group of its own: Ctrl-C reaches the test alone, which then ends everything in order.
-  const child = spawn(command, all, { stdio: ['ignore', file, file], detached: true });
+  const child = spawn(command, all, { stdio: ['ignore', file, file], detached: true, env });
   closeSync(file);
   let failure: string | undefined;
   child.once('error', (error) => {

@@ -18,7 +18,7 @@ export interface Lab {
   readonly namespace: string;
   readonly front: LinkFront;
   /** Points the link at itself once it leads. */
-  startController(name: string, args?: readonly string[]): StokerProcess;
+  startController(name: string, args?: readonly string[], entryPoint?: string): StokerProcess;
   /** Resolves with the address of the OpenAI API once a routing table is there. */
   startRouter(): Promise<string>;
   /** A token of a ServiceAccount, bound to a Pod where one is named. */
@@ -78,7 +78,7 @@ class RunningLab implements Lab {
     return this;
   }
 
-  startController(name: string, args: readonly string[] = []): StokerProcess {
+  startController(name: string, args: readonly string[] = [], entryPoint?: string): StokerProcess {
     const flags = {
       kubeconfig: this.#kubeconfig,
       namespace: this.namespace,
@@ -88,7 +88,7 @@ class RunningLab implements Lab {
       'lease-holder': name,
       'log-level': 'debug',
     };
-    const controller = this.#start('controller', flags, args);
+    const controller = this.#start('controller', flags, { args, entryPoint });
     controller.ready.then(
       ({ linkPort }) => this.front.pointAt(Number(linkPort)),
       () => undefined,
@@ -153,9 +153,13 @@ class RunningLab implements Lab {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  #start(part: string, flags: Readonly<Record<string, string>>, more: readonly string[] = []): StokerProcess {
+  #start(
+    part: string,
+    flags: Readonly<Record<string, string>>,
+    more: { args?: readonly string[]; entryPoint?: string | undefined } = {},
+  ): StokerProcess {
     const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
-    const started = startStokerProcess([part, ...args, ...more]);
+    const started = startStokerProcess([part, ...args, ...(more.args ?? [])], {}, more.entryPoint);
     this.#processes.push(started);
     return started;
   }

@@ -1,39 +1,7 @@
 // Who Stoker's parts are on a cluster and what they may do: the ServiceAccounts and the rules of the chart, as objects of
 // one namespace. The controller's rules name every verb that it uses; tests run it with nothing more.
 
-export interface Rule {
-  readonly apiGroups: readonly string[];
-  readonly resources: readonly string[];
-  readonly resourceNames?: readonly string[];
-  readonly verbs: readonly string[];
-}
-
-export const controllerRules: readonly Rule[] = [
-  { apiGroups: ['stoker.dev'], resources: ['pools', 'models'], verbs: ['get', 'list', 'watch', 'patch'] },
-  {
-    apiGroups: ['stoker.dev'],
-    resources: ['modelrevisions'],
-    verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'],
-  },
-  {
-    apiGroups: ['stoker.dev'],
-    resources: ['pools/status', 'models/status', 'modelrevisions/status'],
-    verbs: ['patch'],
-  },
-  // A server with OwnerReferencesPermissionEnforcement wants this of who makes an owned object.
-  { apiGroups: ['stoker.dev'], resources: ['pools/finalizers', 'models/finalizers'], verbs: ['update'] },
-  { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'] },
-  { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
-  { apiGroups: [''], resources: ['secrets'], resourceNames: ['stoker-slot-keys'], verbs: ['get'] },
-  { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
-  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },
-  {
-    apiGroups: ['coordination.k8s.io'],
-    resources: ['leases'],
-    resourceNames: ['stoker-controller'],
-    verbs: ['get', 'patch'],
-  },
-];
+import { controllerRules } from '../../../src/api/controller-rights.ts';
 
 interface Placed {
   /** Where it is created. */

@@ -18,11 +18,16 @@ export interface StokerProcess {
   said(text: string, msMax?: number): Promise<void>;
 }
 
-const entryPoint = join(import.meta.dirname, '../../../src/main/stoker.ts');
+const ownEntryPoint = join(import.meta.dirname, '../../../src/main/stoker.ts');
 const STOP_MS_MAX = 15_000;
 const SAID_MS_MAX = 30_000;
 
-export function startStokerProcess(args: readonly string[], environment: NodeJS.ProcessEnv = {}): StokerProcess {
+/** `entryPoint` is that of another release. */
+export function startStokerProcess(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+  entryPoint: string = ownEntryPoint,
+): StokerProcess {
   const child = spawn(process.execPath, [entryPoint, ...args], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { PATH: process.env.PATH, ...environment },

@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { folderDigest } from '../../../src/engine/weights-folder.ts';
+import { fileSetDigest } from '../../../src/api/file-set.ts';
 import type { Faults } from './fake-model.ts';
 
 const programs = { vllm: 'vllm.ts', python3: 'sglang.ts', 'llama-server': 'llama-server.ts' } as const;
@@ -55,7 +55,7 @@ function writeFolder(weightsPath: string) {
   for (const [name, content] of Object.entries(files)) writeFileSync(join(weightsPath, name), content);
   const digests = Object.entries(files).map(([path, content]) => ({ path, sha256: sha256(content) }));
   const weightsSizeBytes = Object.values(files).reduce((sum, content) => sum + content.length, 0);
-  return { weightsPath, weightsSizeBytes, weightsSha256: folderDigest(digests) };
+  return { weightsPath, weightsSizeBytes, weightsSha256: fileSetDigest(digests) };
 }
 
 function writeFile(weightsPath: string) {

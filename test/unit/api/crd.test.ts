@@ -88,10 +88,15 @@ describe('what has no structural form is refused while generating', () => {
   });
 
   test('what has one is taken', () => {
-    const schema = z.object({ a: z.int(), b: z.record(z.string(), z.boolean()), c: z.unknown(), d: z.int().max(7) });
+    const schema = z.object({
+      a: z.int(),
+      b: z.record(z.string(), z.boolean()).meta({ maxProperties: 3 }),
+      c: z.unknown(),
+      d: z.int().max(7),
+    });
     const { properties } = structuralSchema(schema, 'a');
     assert.deepEqual(properties?.a, { type: 'integer', format: 'int64' });
-    assert.deepEqual(properties?.b, { type: 'object', additionalProperties: { type: 'boolean' } });
+    assert.deepEqual(properties?.b, { type: 'object', maxProperties: 3, additionalProperties: { type: 'boolean' } });
     assert.deepEqual(properties?.c, { type: 'object', 'x-kubernetes-preserve-unknown-fields': true });
     assert.deepEqual(properties?.d, { type: 'integer', format: 'int32', maximum: 7 });
   });

@@ -39,6 +39,14 @@ describe('revisionDigest', () => {
     assert.notEqual(revisionDigest({ version: base, weightsSha256: 'cd'.repeat(32) }), digest);
   });
 
+  test('where an image is pulled from does not matter, what it is does', () => {
+    const from = (registry: string) => ({
+      version: { ...base, engine: { name: 'LlamaServer' as const, image: `${registry}/a@sha256:${weightsSha256}` } },
+      weightsSha256,
+    });
+    assert.equal(revisionDigest(from('one.example.com')), revisionDigest(from('two.example.com')));
+  });
+
   test('every behavioural field matters', () => {
     const versions = [
       base,
@@ -51,6 +59,12 @@ describe('revisionDigest', () => {
       { remote: { baseUrl: 'https://a.example/v1', model: 'a' }, engine: { name: 'Remote' as const } },
       { remote: { baseUrl: 'https://b.example/v1', model: 'a' }, engine: { name: 'Remote' as const } },
       { remote: { baseUrl: 'https://a.example/v1', model: 'b' }, engine: { name: 'Remote' as const } },
+      { weights: { folder: { path: 'b' } }, engine: { name: 'Vllm' as const } },
+      { weights: { folder: { path: 'b' } }, engine: { name: 'Sglang' as const } },
+      { weights: { folder: { path: 'b' } }, engine: { name: 'Vllm' as const, image: `a@sha256:${'1'.repeat(64)}` } },
+      { weights: { folder: { path: 'b' } }, engine: { name: 'Vllm' as const, image: `a@sha256:${'2'.repeat(64)}` } },
+      { weights: { folder: { path: 'b' } }, engine: { name: 'Vllm' as const, args: ['--seed=1'] } },
+      { weights: { folder: { path: 'b' } }, engine: { name: 'Vllm' as const, args: ['--seed=2'] } },
     ];
     const digests = new Set(versions.map((version) => revisionDigest({ version, weightsSha256 })));
     assert.equal(digests.size, versions.length);

@@ -6,7 +6,7 @@ import { resourceDefinitions } from '../../../src/api/crd.ts';
 import type { StructuralSchema } from '../../../src/api/structural-schema.ts';
 import { findUnknownFields } from '../../../src/api/unknown-fields.ts';
 import { validateObject } from '../../../src/api/validate-object.ts';
-import { judgedObjects, model } from '../../support/judged-objects.ts';
+import { judgedObjects, model, pool } from '../../support/judged-objects.ts';
 
 describe('validateObject', () => {
   for (const { name, object, old, problems } of judgedObjects) {
@@ -19,8 +19,27 @@ describe('validateObject', () => {
   test('every CEL rule of the CRDs has an object that breaks it, with the same sentence', () => {
     const sentences = judgedObjects.flatMap(({ problems }) => problems).join('\n');
     const rules = resourceDefinitions().flatMap(({ schema }) => rulesIn(schema));
-    assert.equal(rules.length, 21);
+    assert.equal(rules.length, 32);
     for (const { message } of rules) assert.ok(sentences.includes(message), message);
+  });
+
+  test('what a schema alone refuses is said in words, too', () => {
+    const sentenceOf = (pod: object) =>
+      validateObject('Pool', pool({ pod })).map(({ path, message }) => `${path}: ${message}`);
+    assert.deepEqual(sentenceOf({ tolerations: [{ key: 'no taint' }] }), [
+      'spec.pod.tolerations[0].key: must be the key of a taint, but is "no taint"',
+    ]);
+    const labels = Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`l${index}`, '']));
+    assert.deepEqual(sentenceOf({ nodeSelector: labels }), ['spec.pod.nodeSelector: must have at most 16 labels']);
+  });
+
+  test('an image by tag is refused, and an example says how it is named', () => {
+    const version = {
+      weights: { folder: { path: '/models/a' } },
+      engine: { name: 'Vllm', image: 'vllm/vllm-openai:v1' },
+    };
+    const found = validateObject('Model', model({ version })).find(({ path }) => path === 'spec.version.engine.image');
+    assert.match(found?.message ?? '', /must be an image by digest, for example .*, but is "vllm\/vllm-openai:v1"/);
   });
 
   test('defaults change no verdict', () => {

@@ -4,7 +4,7 @@ import { kinds } from '../../../src/api/kinds.ts';
 import type { Pool } from '../../../src/api/pool.ts';
 import { poolSpecSchema } from '../../../src/api/pool.ts';
 import { createDoor } from '../../../src/controller/door.ts';
-import { loadSeed, SEED_SECRET } from '../../../src/controller/slot-keys.ts';
+import { loadKeySource, SEED_SECRET } from '../../../src/controller/slot-keys.ts';
 import { renderSlotPod } from '../../../src/controller/slot-pod.ts';
 import { createManualClock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
@@ -90,9 +90,9 @@ describe('the seed of the slot keys', () => {
   const { signal } = new AbortController();
 
   test('is made once and kept', async () => {
-    const seed = await loadSeed(cluster, context, signal);
+    const { seed } = await loadKeySource(cluster, context, signal);
     assert.equal(seed.length, 32);
-    assert.deepEqual(Buffer.from(await loadSeed(cluster, context, signal)), Buffer.from(seed));
+    assert.deepEqual(Buffer.from((await loadKeySource(cluster, context, signal)).seed), Buffer.from(seed));
     assert.deepEqual(
       cluster.writes.filter((write) => write.includes('Secret')),
       [`create Secret ${SEED_SECRET}`],
@@ -102,7 +102,7 @@ describe('the seed of the slot keys', () => {
   test('is waited for while the API is away', async () => {
     cluster.fault = { reason: 'Unavailable', message: 'away' };
     let isThere = false;
-    const loading = loadSeed(cluster, context, signal).then(() => {
+    const loading = loadKeySource(cluster, context, signal).then(() => {
       isThere = true;
     });
     for (let turn = 0; turn < 3; turn += 1) {

@@ -49,6 +49,70 @@ describe('the Pod of a slot', () => {
   });
 });
 
+describe('the Pod of a slot on a cluster', () => {
+  const slotPods = {
+    image: 'registry.example/stoker-llama@sha256:1',
+    pullPolicy: 'Never',
+    pullSecrets: ['mine'],
+  } as const;
+  const placed: Pool = {
+    ...pool,
+    spec: poolSpecSchema.parse({
+      accelerator: { resourceName: 'nvidia.com/gpu', countPerSlot: 2 },
+      pod: {
+        nodeSelector: { 'nvidia.com/gpu.product': 'H100' },
+        tolerations: [{ key: 'nvidia.com/gpu', operator: 'Exists' }],
+        runtimeClassName: 'nvidia',
+        cpuMillis: 4000,
+        memoryBytes: 1_000_000_000,
+        sharedMemoryBytes: 500_000_000,
+      },
+    }),
+  };
+  const pod = renderSlotPod(placed, 7, { ...template, slotPods, linkCaConfigMap: 'stoker-link-ca' });
+  const [agent] = pod.spec.containers;
+
+  test('runs the image that the controller is told, with what nodes pull it with', () => {
+    assert.equal(agent?.image, slotPods.image);
+    assert.equal(agent?.imagePullPolicy, 'Never');
+    assert.deepEqual(pod.spec.imagePullSecrets, [{ name: 'mine' }]);
+  });
+
+  test('is restricted: no root, no rights, and three folders to write to', () => {
+    assert.deepEqual(agent?.securityContext, {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    });
+    assert.equal((pod.spec.securityContext as { runAsNonRoot?: boolean }).runAsNonRoot, true);
+    const writable = agent?.volumeMounts?.filter(({ readOnly }) => readOnly !== true).map(({ mountPath }) => mountPath);
+    assert.deepEqual(writable, ['/var/lib/stoker', '/tmp', '/dev/shm']);
+    assert.deepEqual([pod.spec.shareProcessNamespace, pod.spec.enableServiceLinks], [true, false]);
+  });
+
+  test('goes where the Pool says, asks for what it says, and is not moved to save a node', () => {
+    assert.deepEqual(pod.spec.nodeSelector, { 'nvidia.com/gpu.product': 'H100' });
+    assert.deepEqual(pod.spec.tolerations, [{ key: 'nvidia.com/gpu', operator: 'Exists' }]);
+    assert.equal(pod.spec.runtimeClassName, 'nvidia');
+    const amounts = { 'nvidia.com/gpu': '2', memory: '1500000000' };
+    assert.deepEqual(agent?.resources, { requests: { ...amounts, cpu: '4000m' }, limits: amounts });
+    assert.equal(pod.metadata.annotations?.['cluster-autoscaler.kubernetes.io/safe-to-evict'], 'false');
+  });
+
+  test('has the memory of its sleepers on top', () => {
+    const spec = { ...placed.spec, sleeperBytes: 3_000_000_000 };
+    const [roomy] = renderSlotPod({ ...placed, spec }, 7, { ...template, slotPods }).spec.containers;
+    assert.equal(roomy?.resources?.limits?.memory, '4500000000');
+    assert.equal(roomy?.resources?.requests?.memory, '4500000000');
+  });
+
+  test('trusts the authority of the link, beside its token', () => {
+    const link = pod.spec.volumes?.find(({ name }) => name === 'link-token');
+    assert.deepEqual(link?.projected?.sources[1]?.configMap?.name, 'stoker-link-ca');
+    assert.equal(agent?.env?.find(({ name }) => name === 'STOKER_LINK_CA_FILE')?.value, '/var/run/stoker/link/ca.crt');
+  });
+});
+
 test('a slot key follows from seed, Pod and version, and from nothing else', () => {
   const seed = new Uint8Array(32).fill(7);
   const key = deriveSlotKey(seed, 'pod-1', 1);

@@ -6,14 +6,15 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, utimesSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { fileSetDigest } from '../../../src/api/file-set.ts';
 import { EngineError } from '../../../src/engine/engine-error.ts';
 import { createFileDigests } from '../../../src/engine/file-digest.ts';
-import { folderDigest, listFolder, SEAL_FILE, verifyFolder } from '../../../src/engine/weights-folder.ts';
+import { listFolder, SEAL_FILE, verifyFolder } from '../../../src/engine/weights-folder.ts';
 
 const { signal } = new AbortController();
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 const contents = { 'config.json': '{}', 'model.safetensors': 'weights', 'sub/tokenizer.json': '[]' };
-const digest = folderDigest(Object.entries(contents).map(([path, text]) => ({ path, sha256: sha256(text) })));
+const digest = fileSetDigest(Object.entries(contents).map(([path, text]) => ({ path, sha256: sha256(text) })));
 
 describe('a folder of weights', () => {
   let folder = '';
@@ -47,10 +48,10 @@ describe('a folder of weights', () => {
   test('is verified by its content, wherever it lies and in whatever order it is listed', async () => {
     await verify();
     const files = Object.entries(contents).map(([path, text]) => ({ path, sha256: sha256(text) }));
-    assert.equal(folderDigest(files.reverse()), digest);
-    assert.notEqual(folderDigest(files.slice(1)), digest);
+    assert.equal(fileSetDigest(files.reverse()), digest);
+    assert.notEqual(fileSetDigest(files.slice(1)), digest);
     const [first, ...rest] = files;
-    assert.notEqual(folderDigest([{ path: 'other', sha256: first!.sha256 }, ...rest]), digest);
+    assert.notEqual(fileSetDigest([{ path: 'other', sha256: first!.sha256 }, ...rest]), digest);
   });
 
   test('another content, a file more, another size: WeightsChanged', async () => {

@@ -37,27 +37,31 @@ function follow(leading: Promise<Leadership>) {
   return seen;
 }
 
+/** A Lease that is made then begins with epoch 1. */
+const MINUTE_ONE = 60_000;
+
 function epochOf(seen: { leadership?: Leadership }): number | undefined {
   return seen.leadership?.epoch;
 }
 
-test('the first candidate makes the Lease, with epoch 1 and six-digit times', async () => {
+test('a Lease that is not there begins above every one that may have been deleted, with six-digit times', async () => {
   const [clock, memory] = [createManualClock(1_700_000_000_123), createMemoryLease()];
   const leadership = await campaign(candidate(clock, { store: memory.store() }), never);
-  assert.equal(leadership.epoch, 1);
+  const minutes = Math.floor(1_700_000_000 / 60);
+  assert.equal(leadership.epoch, minutes);
   assert.ok(leadership.isHeld());
   assert.deepEqual(memory.lease?.spec, {
     holderIdentity: 'a',
     leaseDurationSeconds: 15,
     acquireTime: '2023-11-14T22:13:20.123000Z',
     renewTime: '2023-11-14T22:13:20.123000Z',
-    leaseTransitions: 1,
+    leaseTransitions: minutes,
   });
   assert.equal(renderMicroTime(createManualClock(1_700_000_000_000)), '2023-11-14T22:13:20.000000Z');
 });
 
 test('it is renewed every 2 s, and only its time changes', async () => {
-  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   const leadership = await campaign(candidate(clock, { store: memory.store() }), never);
   await pass(clock, 60_000);
   assert.ok(leadership.isHeld());
@@ -67,7 +71,7 @@ test('it is renewed every 2 s, and only its time changes', async () => {
 });
 
 test('one that stands by takes over within 2 s when the Lease is given back, with the next epoch', async () => {
-  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   const first = await campaign(candidate(clock, { store: memory.store() }), never);
   const second = follow(campaign(candidate(clock, { store: memory.store(), holder: 'b' }), never));
   await pass(clock, 30_000);
@@ -80,7 +84,7 @@ test('one that stands by takes over within 2 s when the Lease is given back, wit
 });
 
 test('a leader that says nothing any more is followed after 15 s, and not before', async () => {
-  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   // Its clock is wrong by an hour: nobody compares times.
   const renewTime = renderMicroTime(createManualClock(clock.wallMs() + 3_600_000));
   memory.set({ holderIdentity: 'gone', leaseDurationSeconds: 15, renewTime, leaseTransitions: 7 });
@@ -92,7 +96,7 @@ test('a leader that says nothing any more is followed after 15 s, and not before
 });
 
 test('a change in between begins the 15 s anew', async () => {
-  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   memory.set({ holderIdentity: 'slow', leaseDurationSeconds: 15, leaseTransitions: 1 });
   const seen = follow(campaign(candidate(clock, { store: memory.store() }), never));
   await pass(clock, 12_000);
@@ -104,7 +108,7 @@ test('a change in between begins the 15 s anew', async () => {
 });
 
 test('a new process of the same name waits for nothing, and its predecessor is over', async () => {
-  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   const first = follow(campaign(candidate(clock, { store: memory.store() }), never));
   await turn();
   const second = await campaign(candidate(clock, { store: memory.store() }), never);
@@ -116,7 +120,7 @@ test('a new process of the same name waits for nothing, and its predecessor is o
 });
 
 test('of candidates that start at the same moment one leads', async () => {
-  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   const all = ['a', 'b', 'c', 'd'].map((holder) =>
     follow(campaign(candidate(clock, { store: memory.store(), holder }), never)),
   );
@@ -126,7 +130,7 @@ test('of candidates that start at the same moment one leads', async () => {
 });
 
 test('a leader that cannot renew gives up after 10 s, before anybody may follow', async () => {
-  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   let isCut = false;
   const store = memory.store(() => (isCut ? 'Unavailable' : undefined));
   const seen = follow(campaign(candidate(clock, { store }), never));
@@ -140,7 +144,7 @@ test('a leader that cannot renew gives up after 10 s, before anybody may follow'
 });
 
 test('a failure that passes is survived', async () => {
-  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   let calls = 0;
   const store = memory.store(() => (calls++ % 3 === 0 ? 'Throttled' : undefined));
   const seen = follow(campaign(candidate(clock, { store }), never));
@@ -150,7 +154,7 @@ test('a failure that passes is survived', async () => {
 });
 
 test('a process that stood still for too long does not hold the Lease, and asks nobody', async () => {
-  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   let calls = 0;
   const store = memory.store(() => {
     calls += 1;
@@ -168,7 +172,7 @@ test('a process that stood still for too long does not hold the Lease, and asks 
 });
 
 test('a label that a person sets is no other leader', async () => {
-  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   const seen = follow(campaign(candidate(clock, { store: memory.store() }), never));
   await pass(clock, 5000);
   memory.set({});
@@ -178,7 +182,7 @@ test('a label that a person sets is no other leader', async () => {
 });
 
 test('a Lease that was removed is made again with the same epoch', async () => {
-  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   memory.set({ holderIdentity: '', leaseTransitions: 41 });
   const seen = follow(campaign(candidate(clock, { store: memory.store() }), never));
   await pass(clock, 3000);
@@ -189,7 +193,7 @@ test('a Lease that was removed is made again with the same epoch', async () => {
 });
 
 test('a server that says no is an error with a sentence; one that is away is waited for', async () => {
-  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   await assert.rejects(
     campaign(candidate(clock, { store: memory.store(() => 'Forbidden') }), never),
     /^Error: The Lease stoker-controller cannot be taken: Forbidden in a test$/,
@@ -205,7 +209,7 @@ test('a server that says no is an error with a sentence; one that is away is wai
 });
 
 test('a renewal that was cut off on its way back does not keep the Lease from being given back', async () => {
-  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   const leadership = await campaign(candidate(clock, { store: memory.store() }), never);
   memory.set({});
   await leadership.release();
@@ -213,7 +217,7 @@ test('a renewal that was cut off on its way back does not keep the Lease from be
 });
 
 test('one that stands by can be stopped, and leaves no timer', async () => {
-  const [clock, memory] = [createManualClock(), createMemoryLease()];
+  const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   memory.set({ holderIdentity: 'other', leaseDurationSeconds: 15 });
   const stopping = new AbortController();
   const waiting = campaign(candidate(clock, { store: memory.store() }), stopping.signal);
@@ -237,7 +241,7 @@ test('whatever fails and whoever stops: never two that hold it, and epochs only 
   );
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
-      const [clock, memory] = [createManualClock(), createMemoryLease()];
+      const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
       const cuts = [false, false, false];
       const stopping = new AbortController();
       const all = cuts.map((_, who) => {

@@ -36,6 +36,17 @@ describe('a plan is not carried out when', () => {
     const assigned = { a: [assign('m-1', 'Asleep'), assign('n-1', 'Asleep')] };
     assert.deepEqual(rulesBroken([slotWith('a')], both, assigned), ['TooManyAsleep']);
   });
+  test('the sleepers would hold more than there is for them', () => {
+    const claims = [claimFor('m-1', 1, { asleepBytes: 60 }), claimFor('n-1', 1, { asleepBytes: 60 })];
+    const assigned = new Map([['uid-a', [assign('m-1', 'Awake'), assign('n-1', 'Asleep')]]]);
+    const broken = (sleeperBytes: number) =>
+      checkPlacement(placeSnapshot([slotWith('a')], claims, { sleeperBytes }), { assigned, moves: [], unmet: [] });
+    assert.deepEqual(
+      broken(119).map(({ rule }) => rule),
+      ['TooLargeAsleep'],
+    );
+    assert.deepEqual(broken(120), []);
+  });
   test('more would be awake than should be', () => {
     const assigned = { a: [assign('m-1', 'Awake')], b: [assign('m-1', 'Awake')] };
     assert.deepEqual(rulesBroken([slotWith('a'), slotWith('b')], both, assigned), ['TooManyAwake']);

@@ -82,6 +82,7 @@ const claims: fc.Arbitrary<Claim[]> = fc.subarray(revisions).chain((chosen) =>
           canSleep: fc.boolean(),
           isBusy: fc.boolean(),
           waitedMs: fc.nat(100),
+          asleepBytes: fc.nat(200),
           pools: fc.subarray(pools, { minLength: 1 }),
         })
         .map((facts) => claimFor(revision, facts.desired, facts)),
@@ -92,7 +93,14 @@ const snapshots: fc.Arbitrary<PlaceSnapshot> = fc.record({
   slots: fc.nat(4).chain((count) => fc.tuple(...Array.from({ length: count }, (_, at) => slot(`s${at}`)))),
   claims,
   pools: fc.tuple(
-    ...pools.map((name) => fc.record({ name: fc.constant(name), room: fc.nat(2), sleepersPerSlotMax: fc.nat(2) })),
+    ...pools.map((name) =>
+      fc.record({
+        name: fc.constant(name),
+        room: fc.nat(2),
+        sleepersPerSlotMax: fc.nat(2),
+        sleeperBytes: fc.option(fc.nat(300), { nil: undefined }),
+      }),
+    ),
   ),
   isComplete: fc.boolean(),
 });

@@ -148,6 +148,29 @@ describe('who goes', () => {
     assert.deepEqual(plan(snapshot).slots, { a: 'a-1@Asleep c-1@Asleep' });
   });
 
+  test('sleepers are stopped when they hold more memory than there is for them, counting who is awake', () => {
+    const ages = { 'a-1': 10, 'b-1': 30, 'c-1': 20 };
+    const instances = Object.entries(ages).map(([revision, rungAgeMs]) => reportOn(revision, 'Asleep', { rungAgeMs }));
+    const assigned = [...Object.keys(ages).map((revision) => assign(revision, 'Asleep')), assign('w-1', 'Awake')];
+    const claims = [...Object.keys(ages), 'w-1'].map((revision) =>
+      claimFor(revision, revision === 'w-1' ? 1 : 0, { asleepBytes: 100 }),
+    );
+    const slots = [slotWith('a', [...instances, reportOn('w-1', 'Awake')], { assigned })];
+    const withRoom = (sleeperBytes: number) => plan(placeSnapshot(slots, claims, { sleeperBytes })).slots;
+    assert.deepEqual(withRoom(400), { a: 'w-1@Awake a-1@Asleep b-1@Asleep c-1@Asleep' });
+    assert.deepEqual(withRoom(399), { a: 'w-1@Awake a-1@Asleep c-1@Asleep' });
+    assert.deepEqual(withRoom(250), { a: 'w-1@Awake a-1@Asleep' });
+    // Who is awake serves, whatever it will hold; it just cannot sleep beside others.
+    assert.deepEqual(withRoom(50), { a: 'w-1@Awake' });
+  });
+
+  test('what would not fit asleep is stopped when it is not needed any more', () => {
+    const claims = [claimFor('w-1', 0, { asleepBytes: 100 })];
+    const slots = [awakeSlot('a', 'w-1')];
+    assert.deepEqual(plan(placeSnapshot(slots, claims, { sleeperBytes: 99 })).slots, { a: '' });
+    assert.deepEqual(plan(placeSnapshot(slots, claims, { sleeperBytes: 100 })).slots, { a: 'w-1@Asleep' });
+  });
+
   test('what failed here is tried in a free slot, and its failure stays known', () => {
     const failure = { reason: 'LoadFailed', message: 'no', retryInMs: 500 };
     const slots = [awakeSlot('a', 'm-1', { rung: 'Failed', probed: false, failure }), slotWith('b')];

@@ -1,0 +1,149 @@
+// `stoker simulate`: policies on a trace or a generated load, as a table, as JSON and as a page with plots. Reads the files and
+// shows progress; everything else is the simulator's. Needs no Stoker that runs.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { systemClock } from '../lib/clock.ts';
+import { findStaticFleet, withSlots } from '../sim/hindsight.ts';
+import { generateLoad, type LoadName } from '../sim/load/generate.ts';
+import { type PolicyChoice, parsePolicies } from '../sim/policy/catalogue.ts';
+import type { PolicyFactory } from '../sim/policy/policy.ts';
+import { staticFleet } from '../sim/policy/static.ts';
+import { figureDocument, figureHeader, figureNotes, figureRow } from '../sim/report/figures.ts';
+import { renderReport } from '../sim/report/html.ts';
+import type { Trace } from '../sim/request.ts';
+import type { Scenario } from '../sim/scenario.ts';
+import { createScenario, judgeFeasibility, type SetupOptions } from '../sim/setup.ts';
+import { SetupError } from '../sim/setup-error.ts';
+import { Simulation } from '../sim/simulation.ts';
+import type { RunResult } from '../sim/summary.ts';
+import { multiplyTrace, parseTrace } from '../sim/trace/parse-trace.ts';
+import { TraceError } from '../sim/trace/trace-error.ts';
+import { CommandError, type CommandIo, type OutputFormat, writeJson } from './io.ts';
+import { renderTable } from './table.ts';
+
+export interface SimulateOptions extends Omit<SetupOptions, 'faults'> {
+  readonly trace?: string;
+  readonly load?: LoadName;
+  readonly ratePerSecond: number;
+  readonly models: number;
+  readonly hours: number;
+  /** Every request of the trace so many times. */
+  readonly times: number;
+  readonly policies: string;
+  /** Share of the requests that the static fleet has to serve in time. */
+  readonly goal: number;
+  readonly html?: string;
+  readonly output: OutputFormat;
+}
+
+/** A trace is read into memory whole. */
+const TRACE_BYTES_MAX = 512 * 1024 * 1024;
+
+export async function simulate(io: CommandIo, options: SimulateOptions): Promise<void> {
+  const { scenario, choices } = refusing(() => ({
+    scenario: createScenario(loadTrace(options), options),
+    choices: parsePolicies(options.policies),
+  }));
+  const { within, sentence } = judgeFeasibility(scenario);
+  if (within === 0) throw new CommandError(`The objective is impossible. ${sentence}`);
+  const notes = sentence === undefined ? [] : [sentence];
+  const results: RunResult[] = [];
+  for (const choice of choices) results.push(await runChoice(io, scenario, { choice, goal: options.goal }));
+  if (options.html !== undefined) writePage(options.html, renderReport({ scenario, results, notes }));
+  if (options.output === 'json') {
+    writeJson(io, { trace: scenario.trace.name, notes, results: results.map(figureDocument) });
+    return;
+  }
+  for (const note of notes) io.complain(`${note}\n`);
+  io.write(`${renderTable(figureHeader, results.map(figureRow))}\n${figureNotes.join('\n')}\n`);
+}
+
+/** What a person can put right is one sentence. */
+function refusing<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof TraceError || error instanceof SetupError) throw new CommandError(error.message);
+    throw error;
+  }
+}
+
+function loadTrace({ trace, load, times, seed, ratePerSecond, models, hours }: SimulateOptions): Trace {
+  if ((trace === undefined) === (load === undefined))
+    throw new SetupError('Give either a trace (--trace FILE) or a generated load (--load NAME).');
+  const read =
+    load === undefined
+      ? readTrace(trace ?? '')
+      : generateLoad(load, { seed, ratePerSecond, models, spanMs: hours * 3_600_000 });
+  return times === 1 ? read : multiplyTrace(read, times);
+}
+
+function readTrace(path: string): Trace {
+  let text: string;
+  try {
+    const bytes = readFileSync(path);
+    if (bytes.length > TRACE_BYTES_MAX) throw new Error(`it has more than ${TRACE_BYTES_MAX} bytes`);
+    text = bytes.toString('utf8');
+  } catch (error) {
+    throw new CommandError(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  return parseTrace(basename(path), text);
+}
+
+function writePage(path: string, page: string): void {
+  try {
+    writeFileSync(path, page);
+  } catch (error) {
+    throw new CommandError(`${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+async function runChoice(
+  io: CommandIo,
+  scenario: Scenario,
+  { choice, goal }: { choice: PolicyChoice; goal: number },
+): Promise<RunResult> {
+  const run = (one: Scenario, policy: PolicyFactory) => runOne(io, { scenario: one, policy, label: choice.name });
+  if (choice.factory !== undefined) return run(scenario, choice.factory);
+  const counts = await findStaticFleet(scenario, goal, run);
+  if (counts === undefined) {
+    throw new CommandError(
+      `No fleet of fixed size serves ${(goal * 100).toFixed(1)} % in time. Leave \`static\` out of --policy, or lower --goal.`,
+    );
+  }
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  return run(withSlots(scenario, counts), staticFleet(`static (${total})`, counts));
+}
+
+/** Events between two looks at the clock. */
+const EVENTS_PER_TURN = 20_000;
+const BAR_AFTER_MS = 1000;
+const BAR_EVERY_MS = 200;
+const BAR_CELLS = 30;
+
+async function runOne(
+  io: CommandIo,
+  { scenario, policy, label }: { scenario: Scenario; policy: PolicyFactory; label: string },
+): Promise<RunResult> {
+  const simulation = new Simulation(scenario, policy);
+  const beganMs = systemClock.nowMs();
+  let shownMs = beganMs + BAR_AFTER_MS - BAR_EVERY_MS;
+  let isShown = false;
+  while (simulation.advance(EVENTS_PER_TURN)) {
+    // An interrupt is seen between two turns.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (io.signal.aborted) throw new CommandError('The simulation was interrupted.');
+    const nowMs = systemClock.nowMs();
+    if (!io.isTerminal || nowMs - shownMs < BAR_EVERY_MS) continue;
+    shownMs = nowMs;
+    isShown = true;
+    io.complain(`\r${renderBar(label, simulation.progress)}`);
+  }
+  if (isShown) io.complain('\r\u001b[K');
+  return simulation.result();
+}
+
+function renderBar(label: string, progress: number): string {
+  const filled = Math.round(progress * BAR_CELLS);
+  return `${label.padEnd(14)} [${'#'.repeat(filled)}${'.'.repeat(BAR_CELLS - filled)}] ${Math.floor(progress * 100)} %`;
+}

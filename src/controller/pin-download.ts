@@ -1,0 +1,118 @@
+// Pins weights that have to be downloaded: reads the Secret, has the source say which files it has, and refuses what no engine
+// could use. Nothing is downloaded here, and no credential leaves in a sentence.
+
+import { loadsFolder } from '../api/engine-arguments.ts';
+import { fileSetBytes, fileSetDigest } from '../api/file-set.ts';
+import { kinds } from '../api/kinds.ts';
+import type { Model } from '../api/model.ts';
+import type { ModelRevision } from '../api/model-revision.ts';
+import { mutablePartOf, type WeightSource } from '../api/weight-sources.ts';
+import { isRefusedAddress, literalHost } from '../core/check/upstream-address.ts';
+import { fail, ok, type Result } from '../lib/result.ts';
+import type { Cluster } from '../ports/cluster.ts';
+import type { SourceResolver } from '../ports/weights.ts';
+import { SEED_SECRET } from './slot-keys.ts';
+
+interface Refusal {
+  readonly reason: string;
+  readonly message: string;
+}
+
+interface Pinned {
+  readonly weights: NonNullable<ModelRevision['spec']['weights']>;
+  /** What the Model asks for: the files say it only when they are here. */
+  readonly trainedContextLength: number;
+}
+
+export async function pinDownload(
+  model: Model,
+  source: WeightSource,
+  {
+    cluster,
+    sources,
+    signal,
+  }: { readonly cluster: Cluster; readonly sources: SourceResolver; readonly signal: AbortSignal },
+): Promise<Result<Pinned, Refusal>> {
+  const refusal = refuse(model, source);
+  if (refusal !== undefined) return fail(refusal);
+  const credentials = await readCredentials(source.credentialsSecretName, cluster, signal);
+  if (!credentials.ok) return credentials;
+  const resolved = await sources.resolveSource(source, credentials.value, signal);
+  if (!resolved.ok) return resolved;
+  const fileSet = resolved.value;
+  const { name: engine } = model.spec.version.engine;
+  if (!loadsFolder(engine) && mainFileOf(fileSet.files) === undefined) {
+    const message = `The engine ${engine} needs exactly one GGUF file, and the source has ${fileSet.files.length} files: ${fileSet.files
+      .slice(0, 5)
+      .map(({ path }) => path)
+      .join(', ')}. Choose one, with hub.include or in the list.`;
+    return fail({ reason: 'WeightsInvalid', message });
+  }
+  const weights = { fileSet, sizeBytes: fileSetBytes(fileSet.files), sha256: fileSetDigest(fileSet.files) };
+  return ok({ weights, trainedContextLength: model.spec.version.contextLength ?? 0 });
+}
+
+/** The one file that a GGUF engine opens. */
+export function mainFileOf<File extends { readonly path: string }>(files: readonly File[]): File | undefined {
+  const [first, ...more] = files.filter(({ path }) => path.endsWith('.gguf'));
+  return more.length === 0 ? first : undefined;
+}
+
+function refuse({ spec }: Model, source: WeightSource): Refusal | undefined {
+  const mutable = mutablePartOf(source);
+  if (spec.pinPolicy === 'RequireDigest' && mutable !== undefined) {
+    const message = `pinPolicy is RequireDigest, and spec.version.weights.${mutable} can move. Name a commit or a digest.`;
+    return { reason: 'DigestMissing', message };
+  }
+  if (spec.version.contextLength === undefined) {
+    const message =
+      'spec.version.contextLength is not set, and weights that are downloaded do not say it beforehand. Set it.';
+    return { reason: 'ContextUnknown', message };
+  }
+  const address = addressesOf(source).find((url) => !isAllowed(url));
+  if (address === undefined) return undefined;
+  const message = `Nothing is downloaded from ${address}: it is no address, or a link-local one, or one of a cloud's metadata.`;
+  return { reason: 'AddressRefused', message };
+}
+
+function addressesOf({ http, hub, s3, oci }: WeightSource): string[] {
+  return [
+    ...(http?.files.map(({ url }) => url) ?? []),
+    ...(hub === undefined ? [] : [hub.endpoint]),
+    ...(s3 === undefined ? [] : [s3.endpoint]),
+    ...(oci === undefined ? [] : [`https://${oci.reference.split('/')[0] ?? ''}`]),
+  ];
+}
+
+function isAllowed(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const host = literalHost(new URL(url));
+  return host === undefined || !isRefusedAddress(host);
+}
+
+async function readCredentials(
+  name: string | undefined,
+  cluster: Cluster,
+  signal: AbortSignal,
+): Promise<Result<Record<string, string>, Refusal>> {
+  if (name === undefined) return ok({});
+  const field = 'spec.version.weights.credentialsSecretName';
+  if (name === SEED_SECRET) {
+    return fail({ reason: 'SecretForbidden', message: `The Secret ${name} is Stoker's own. Change ${field}.` });
+  }
+  const found = await cluster.read(kinds.Secret, name, signal);
+  if (found.ok) {
+    const entries = Object.entries(found.value.data ?? {});
+    return ok(Object.fromEntries(entries.map(([key, text]) => [key, Buffer.from(text, 'base64').toString('utf8')])));
+  }
+  if (found.error.reason === 'NotFound') {
+    return fail({ reason: 'SecretMissing', message: `There is no Secret ${name}. Make it, or change ${field}.` });
+  }
+  if (found.error.reason === 'Forbidden') {
+    return fail({
+      reason: 'SecretForbidden',
+      message: `The controller may not read the Secret ${name}. Let it get this Secret.`,
+    });
+  }
+  return fail({ reason: 'SecretUnreadable', message: `The Secret ${name} cannot be read: ${found.error.message}` });
+}

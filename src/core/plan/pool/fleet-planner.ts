@@ -1,0 +1,190 @@
+// What should be awake of every model at once: a scaler for each, and on top what models owe each other in shared slots. The one
+// entry for the controller and the simulator. Remembers what it was told; must never read a clock or look anything up.
+import type { ClimbCost } from '../placement.ts';
+import type { ClimbFrom } from '../scale/climb-history.ts';
+import type { Arrived } from '../scale/demand-meter.ts';
+import type { StepSeen } from '../scale/learn-cost.ts';
+import {
+  createScaler,
+  type Scaler,
+  type ScalerFigures,
+  type ScalerGuess,
+  type ScalerInput,
+  type ScalerState,
+} from '../scale/scaler.ts';
+import { type ScaleSettings, scaleDefaults } from '../scale/settings.ts';
+import type { CopyModel } from './copies.ts';
+import { chanceOfUse, emptyGaps, type IdleGaps, learnGap } from './idle-gaps.ts';
+import { staysAwake } from './rung.ts';
+import { learnUse, startUses, type UseRate, usesPerMs } from './use-rate.ts';
+
+/** What happened to a model since it was told last. */
+export type ModelNews =
+  | ({ readonly type: 'Arrived'; readonly atMs: number } & Arrived)
+  | { readonly type: 'Answered'; readonly outputTokens: number }
+  | ({ readonly type: 'Stepped' } & StepSeen)
+  | { readonly type: 'Climbed'; readonly from: ClimbFrom; readonly tookMs: number };
+
+export interface ModelGuess extends ScalerGuess {
+  readonly sleepMs: number;
+  readonly drainMs: number;
+}
+
+/** What is kept of a model over a restart. */
+export interface ModelMemory {
+  readonly scaler: ScalerState;
+  readonly gaps: IdleGaps;
+}
+
+/** What placement is told of a model (src/core/plan/placement.ts). */
+export interface ModelOrder {
+  readonly desired: number;
+  readonly coldMax: number;
+  readonly pressing: number;
+  readonly chance: number;
+  readonly climb: ClimbCost;
+  /** It was put to sleep early, for its neighbours. */
+  readonly isRested: boolean;
+  readonly figures: ScalerFigures;
+}
+
+export interface FleetInput {
+  readonly models: ReadonlyMap<string, ScalerInput>;
+  /** Slots that all of them share. */
+  readonly slots: number;
+}
+
+export interface FleetPlanner {
+  /** Begins to plan a model, from memory if there is one. */
+  add(
+    model: string,
+    options: { readonly guess: ModelGuess; readonly sinceMs: number; readonly memory?: ModelMemory },
+  ): void;
+  remove(model: string): void;
+  tell(model: string, news: ModelNews): void;
+  decide(input: FleetInput): ReadonlyMap<string, ModelOrder>;
+  /** What a copy of each model would save. */
+  copyModels(nowMs: number): ReadonlyMap<string, CopyModel>;
+  memoryOf(model: string): ModelMemory | undefined;
+}
+
+interface Planned {
+  readonly scaler: Scaler;
+  readonly guess: ModelGuess;
+  gaps: IdleGaps;
+  /** When it last had a request, as far as is known. */
+  usedMs: number;
+  /** How often it is used after a pause. */
+  uses: UseRate;
+}
+
+/** Long enough for a rate of use, short enough to be about the next moment. */
+const MOMENT_MS = 5000;
+/** Between two looks a model counts as in use. */
+const GAP_MS_MIN = 1000;
+
+export function createFleetPlanner(settings: ScaleSettings = scaleDefaults): FleetPlanner {
+  const planned = new Map<string, Planned>();
+  return {
+    add(model, { guess, sinceMs, memory }) {
+      const state = memory === undefined ? {} : { state: memory.scaler };
+      const scaler = createScaler({ guess, sinceMs, settings, ...state });
+      planned.set(model, {
+        scaler,
+        guess,
+        gaps: memory?.gaps ?? emptyGaps(),
+        usedMs: sinceMs,
+        uses: startUses(sinceMs),
+      });
+    },
+    remove: (model) => void planned.delete(model),
+    tell(model, news) {
+      const one = planned.get(model);
+      if (one !== undefined) hear(one, news);
+    },
+    decide: (input) => decideAll(planned, input),
+    copyModels: (nowMs) => new Map([...planned].map(([name, one]) => [name, copyModelOf(name, one, nowMs)])),
+    memoryOf(model) {
+      const one = planned.get(model);
+      return one === undefined ? undefined : { scaler: one.scaler.state(), gaps: one.gaps };
+    },
+  };
+}
+
+function hear(one: Planned, news: ModelNews): void {
+  switch (news.type) {
+    case 'Arrived':
+      one.scaler.arrived(news.atMs, news);
+      if (news.requests > 0) noteUse(one, news.atMs);
+      return;
+    case 'Answered':
+      one.scaler.answered(news.outputTokens);
+      return;
+    case 'Stepped':
+      one.scaler.stepped(news);
+      return;
+    case 'Climbed':
+      one.scaler.climbed(news.from, news.tookMs);
+      return;
+  }
+}
+
+function noteUse(one: Planned, atMs: number): void {
+  const gapMs = atMs - one.usedMs;
+  if (gapMs >= GAP_MS_MIN) one.gaps = learnGap(one.gaps, gapMs);
+  if (gapMs >= MOMENT_MS) one.uses = learnUse(one.uses, atMs);
+  one.usedMs = Math.max(one.usedMs, atMs);
+}
+
+/** Rest of another one's turn, besides its sleep and the wake: half of a turn that is worth twice the change. */
+function copyModelOf(name: string, one: Planned, nowMs: number): CopyModel {
+  const { Staged, Asleep } = one.scaler.state().climbs;
+  const { sleepMs, drainMs } = one.guess;
+  const changeMs = sleepMs + Asleep.usualMs;
+  return { name, usesPerMs: usesPerMs(one.uses, nowMs), startMs: Staged.usualMs, blockedMs: 2 * changeMs + drainMs };
+}
+
+function decideAll(planned: ReadonlyMap<string, Planned>, { models, slots }: FleetInput): Map<string, ModelOrder> {
+  const rates = new Map<string, number>();
+  for (const [model, input] of models) {
+    const one = planned.get(model);
+    if (one === undefined) continue;
+    if (input.waitingTokens.length + input.inFlight > 0) one.usedMs = Math.max(one.usedMs, input.nowMs);
+    rates.set(model, chanceOfUse(one.gaps, input.nowMs - one.usedMs, MOMENT_MS) / MOMENT_MS);
+  }
+  const all = [...rates.values()].reduce((sum, rate) => sum + rate, 0);
+  const orders = new Map<string, ModelOrder>();
+  for (const [model, input] of models) {
+    const one = planned.get(model);
+    if (one === undefined) continue;
+    const usePerMs = rates.get(model) ?? 0;
+    orders.set(model, decideOne(one, input, { usePerMs, othersPerMs: (all - usePerMs) / Math.max(1, slots) }));
+  }
+  return orders;
+}
+
+function decideOne(
+  one: Planned,
+  input: ScalerInput,
+  rates: { readonly usePerMs: number; readonly othersPerMs: number },
+): ModelOrder {
+  const figures = one.scaler.decide(input);
+  const { sleepMs, drainMs } = one.guess;
+  const climb = { startMs: one.scaler.state().climbs.Staged.usualMs, wakeMs: figures.wakeMs, sleepMs, drainMs };
+  const idleMs = input.nowMs - one.usedMs;
+  const mayRest =
+    figures.hindrance !== 'Stale' &&
+    figures.hindrance !== 'Floor' &&
+    figures.hindrance !== 'New' &&
+    figures.desired > figures.pressing;
+  const isRested = mayRest && !staysAwake({ idleMs, sleepMs, wakeMs: figures.wakeMs, ...rates });
+  return {
+    desired: isRested ? figures.pressing : figures.desired,
+    coldMax: figures.coldMax,
+    pressing: figures.pressing,
+    chance: chanceOfUse(one.gaps, idleMs, climb.startMs),
+    climb,
+    isRested,
+    figures,
+  };
+}

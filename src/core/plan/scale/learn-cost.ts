@@ -1,0 +1,95 @@
+// Learns a, b and g of an engine's steps from steps that were seen: recursive least squares with forgetting. A step that is far
+// off is left out (a stall is no property of the engine), unless so many are that the engine has changed.
+import type { StepCost } from './cost.ts';
+
+export interface StepSeen {
+  readonly sequences: number;
+  readonly promptTokens: number;
+  readonly stepMs: number;
+}
+
+/** Plain data, for the store. */
+export interface LearnedCost {
+  readonly cost: StepCost;
+  /** Upper triangle of the uncertainty, row by row, in the scaled units of this module. */
+  readonly spread: readonly number[];
+  /** Smoothed size of what is left unexplained. */
+  readonly errorMs: number;
+  readonly samples: number;
+  /** Steps in a row that were left out. */
+  readonly outliers: number;
+}
+
+/** About 2,000 steps are remembered. */
+const FORGET = 0.9995;
+/** A step further off than this many usual errors is left out. */
+const OUTLIER_ERRORS = 6;
+/** After so many in a row they are the truth. */
+const OUTLIERS_MAX = 25;
+const ERROR_SHARE = 0.02;
+/** Sequences and prompt tokens are scaled to about 1. */
+const SEQUENCES_UNIT = 32;
+const PROMPT_UNIT = 1000;
+/** Variance of the first guess: about its own size for a and g. */
+const SPREAD_FIRST = [100, 0, 0, 100, 0, 400];
+/** Uncertainty never shrinks to nothing and never runs away while nothing new is seen. */
+const SPREAD_MAX = 1000;
+
+export function startCost(cost: StepCost): LearnedCost {
+  return { cost, spread: SPREAD_FIRST, errorMs: cost.stepMs * 0.2, samples: 0, outliers: 0 };
+}
+
+export function learnStep(learned: LearnedCost, seen: StepSeen): LearnedCost {
+  if (!(seen.stepMs > 0) || !Number.isFinite(seen.stepMs)) return learned;
+  const features = [1, seen.sequences / SEQUENCES_UNIT, seen.promptTokens / PROMPT_UNIT] as const;
+  const weights = toWeights(learned.cost);
+  const error = seen.stepMs - dot(weights, features);
+  const isFar = Math.abs(error) > OUTLIER_ERRORS * Math.max(learned.errorMs, seen.stepMs * 0.01);
+  if (isFar && learned.samples > 50 && learned.outliers < OUTLIERS_MAX) {
+    return { ...learned, outliers: learned.outliers + 1 };
+  }
+  const { gain, spread } = updateSpread(learned.spread, features);
+  const moved: Triple = [weights[0] + gain[0] * error, weights[1] + gain[1] * error, weights[2] + gain[2] * error];
+  return {
+    cost: fromWeights(moved, learned.cost),
+    spread,
+    errorMs: learned.errorMs + ERROR_SHARE * (Math.abs(error) - learned.errorMs),
+    samples: learned.samples + 1,
+    outliers: isFar ? learned.outliers : 0,
+  };
+}
+
+type Triple = readonly [number, number, number];
+
+function toWeights({ stepMs, perSequenceMs, perPromptTokenMs }: StepCost): Triple {
+  return [stepMs, perSequenceMs * SEQUENCES_UNIT, perPromptTokenMs * PROMPT_UNIT];
+}
+
+/** No part of a step takes less than a tenth of what was known before: costs are positive. */
+function fromWeights([step, sequences, prompt]: Triple, before: StepCost): StepCost {
+  return {
+    stepMs: Math.max(step, before.stepMs / 10),
+    perSequenceMs: Math.max(sequences / SEQUENCES_UNIT, before.perSequenceMs / 10),
+    perPromptTokenMs: Math.max(prompt / PROMPT_UNIT, before.perPromptTokenMs / 10),
+  };
+}
+
+function dot(a: Triple, b: Triple): number {
+  return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+}
+
+function updateSpread(packed: readonly number[], x: Triple): { gain: Triple; spread: number[] } {
+  const [aa = 1, ab = 0, ac = 0, bb = 1, bc = 0, cc = 1] = packed;
+  const px: Triple = [
+    aa * x[0] + ab * x[1] + ac * x[2],
+    ab * x[0] + bb * x[1] + bc * x[2],
+    ac * x[0] + bc * x[1] + cc * x[2],
+  ];
+  const scale = 1 / (FORGET + dot(px, x));
+  const gain: Triple = [px[0] * scale, px[1] * scale, px[2] * scale];
+  const next = (value: number, i: 0 | 1 | 2, j: 0 | 1 | 2) => (value - gain[i] * px[j]) / FORGET;
+  const spread = [next(aa, 0, 0), next(ab, 0, 1), next(ac, 0, 2), next(bb, 1, 1), next(bc, 1, 2), next(cc, 2, 2)];
+  const largest = Math.max(spread[0] ?? 0, spread[3] ?? 0, spread[5] ?? 0);
+  // Shrunk as a whole, so that it stays a spread.
+  return { gain, spread: largest > SPREAD_MAX ? spread.map((value) => (value * SPREAD_MAX) / largest) : spread };
+}

@@ -1,0 +1,274 @@
+// The scaler of one model: remembers what came, learns what it costs, and decides how many instances should be awake. Used by
+// the controller and by the simulator alike. Time is in what it is given; the same inputs give the same decisions.
+import { type ClimbFrom, type ClimbHistory, climbLeftMs, guessClimbs, learnClimbTime } from './climb-history.ts';
+import type { StepCost } from './cost.ts';
+import { type Arrived, createDemandMeter, type DemandMeter } from './demand-meter.ts';
+import { createHold, type Hold } from './hold.ts';
+import { type LearnedCost, learnStep, type StepSeen, startCost } from './learn-cost.ts';
+import { computeNeed, type Need, type Objective } from './need.ts';
+import { type OrderFigures, planOrder } from './order.ts';
+import { guessOutput, learnOutput, type OutputLength } from './output-length.ts';
+import { type ScaleSettings, scaleDefaults } from './settings.ts';
+
+/** What is assumed before anything was seen. */
+export interface ScalerGuess {
+  readonly cost: StepCost;
+  readonly outputTokens: number;
+  readonly startMs: number;
+  readonly wakeMs: number;
+}
+
+/** What took long to learn, as plain data for the store. */
+export interface ScalerState {
+  readonly cost: LearnedCost;
+  readonly output: OutputLength;
+  readonly climbs: ClimbHistory;
+  readonly longPromptTokens: number;
+}
+
+export interface ScalerInput {
+  readonly nowMs: number;
+  /** Age of what routers said last. */
+  readonly signalAgeMs: number;
+  readonly min: number;
+  readonly max: number;
+  readonly objective: Objective;
+  /** Prompt tokens of each request that waits. */
+  readonly waitingTokens: readonly number[];
+  readonly engineTokens: number;
+  readonly inFlight: number;
+  /** A caller was told to come back. */
+  readonly hasWakeLease: boolean;
+  /** How long the oldest request has waited. Missing: not known, and taken for short. */
+  readonly oldestWaitMs?: number;
+  /** Time since an instance had anything to do. */
+  readonly idleMs: number;
+  /** Something stays awake this long after the last request. Missing: as the settings say. */
+  readonly keepAliveMs?: number;
+  readonly ordered: number;
+  readonly ready: number;
+  readonly pending: readonly { readonly from: ClimbFrom; readonly ageMs: number }[];
+  /** What a wake costs above the climb itself, such as the sleep of another model. */
+  readonly makeRoomMs: number;
+  /** Time between a request and the decision about it. */
+  readonly lagMs: number;
+  readonly forecastFloor: number;
+}
+
+export type Hindrance = 'None' | 'Stale' | 'Floor' | 'New' | 'Holding' | 'OneByOne';
+
+export interface ScalerFigures {
+  readonly desired: number;
+  /** Of these, so many may be started from nothing. */
+  readonly coldMax: number;
+  /** Of these, so many are for work that waits or runs; the others take nobody's slot. */
+  readonly pressing: number;
+  readonly need: Need;
+  readonly order: OrderFigures;
+  /** The base with its hold. */
+  readonly base: number;
+  /** The largest number wanted in the down window. */
+  readonly held: number;
+  /** Why it is more than is needed now. */
+  readonly hindrance: Hindrance;
+  readonly outputTokens: number;
+  readonly cost: StepCost;
+  /** A wake as slow as most, without what has to make room for it. */
+  readonly wakeMs: number;
+}
+
+export interface Scaler {
+  arrived(atMs: number, what: Arrived): void;
+  /** The answer of one request is over. */
+  answered(outputTokens: number): void;
+  stepped(seen: StepSeen): void;
+  climbed(from: ClimbFrom, tookMs: number): void;
+  decide(input: ScalerInput): ScalerFigures;
+  state(): ScalerState;
+}
+
+export interface ScalerOptions {
+  readonly guess: ScalerGuess;
+  /** From when on nothing can have come unseen. */
+  readonly sinceMs: number;
+  readonly state?: ScalerState;
+  readonly settings?: ScaleSettings;
+}
+
+export function createScaler(options: ScalerOptions): Scaler {
+  return new WorkScaler(options);
+}
+
+class WorkScaler implements Scaler {
+  readonly #settings: ScaleSettings;
+  readonly #sinceMs: number;
+  readonly #meter: DemandMeter;
+  readonly #baseHold: Hold;
+  readonly #wantHold: Hold;
+  #state: ScalerState;
+  #loweredMs = Number.NEGATIVE_INFINITY;
+  #coldStarts: readonly number[] = [];
+
+  constructor({ guess, sinceMs, state, settings = scaleDefaults }: ScalerOptions) {
+    this.#settings = settings;
+    this.#sinceMs = sinceMs;
+    this.#meter = createDemandMeter(sinceMs);
+    this.#baseHold = createHold(settings.baseHoldMs);
+    this.#wantHold = createHold(settings.downMs);
+    this.#state = state ?? firstState(guess);
+  }
+
+  state = () => this.#state;
+
+  arrived(atMs: number, what: Arrived): void {
+    this.#meter.add(atMs, what);
+    if (what.requests <= 0) return;
+    const longPromptTokens = followRank(this.#state.longPromptTokens, what.promptTokens / what.requests);
+    this.#state = { ...this.#state, longPromptTokens };
+  }
+
+  answered(outputTokens: number): void {
+    this.#state = { ...this.#state, output: learnOutput(this.#state.output, outputTokens) };
+  }
+
+  stepped(seen: StepSeen): void {
+    this.#state = { ...this.#state, cost: learnStep(this.#state.cost, seen) };
+  }
+
+  climbed(from: ClimbFrom, tookMs: number): void {
+    this.#state = { ...this.#state, climbs: learnClimbTime(this.#state.climbs, from, tookMs) };
+  }
+
+  decide(input: ScalerInput): ScalerFigures {
+    const settings = this.#settings;
+    const wakeMs = this.#state.climbs.Asleep.slowMs;
+    const readyMs = wakeMs + input.makeRoomMs;
+    const need = this.#need(input, readyMs);
+    const base = this.#baseHold.add(input.nowMs, need.base);
+    const { climbs } = this.#state;
+    const order = planOrder(
+      {
+        need,
+        base,
+        supply: {
+          ordered: input.ordered,
+          ready: input.ready,
+          pendingMs: input.pending.map(({ from, ageMs }) => climbLeftMs(climbs, from, ageMs)),
+        },
+        wakeBoundMs: readyMs,
+        min: input.min,
+        max: input.max,
+        isWanted: isWanted(input, settings),
+      },
+      settings,
+    );
+    const held = this.#holdWant(input, order.want);
+    const { desired, hindrance } = this.#lower(input, order, held);
+    const coldMax = this.#limitStarts(input, Math.min(desired, order.steady));
+    const { output, cost } = this.#state;
+    const isPressing = input.waitingTokens.length + input.inFlight > 0 || input.hasWakeLease;
+    const pressing = Math.min(desired, isPressing ? order.want : input.min);
+    return {
+      desired,
+      coldMax,
+      pressing,
+      need,
+      order,
+      base,
+      held,
+      hindrance,
+      outputTokens: output.meanTokens,
+      cost: cost.cost,
+      wakeMs,
+    };
+  }
+
+  #need(input: ScalerInput, wakeMs: number): Need {
+    const { fastMs, slowMs, headroomRank } = this.#settings;
+    const { nowMs, lagMs } = input;
+    const { cost, output, longPromptTokens } = this.#state;
+    return computeNeed(
+      {
+        ...input,
+        cost: cost.cost,
+        outputTokens: output.meanTokens,
+        slow: this.#meter.over(nowMs, slowMs),
+        fast: this.#meter.over(nowMs, fastMs),
+        latest: this.#meter.over(nowMs, LATEST_MS),
+        latestMs: LATEST_MS,
+        // A new model is judged over what is known of it, but never over less than the fast window.
+        slowMs: Math.max(fastMs, Math.min(slowMs, this.#meter.knownMs(nowMs))),
+        fastMs,
+        wakeMs,
+        headroomTokens: this.#meter.promptTokensAtRank(nowMs, wakeMs + lagMs, headroomRank),
+        longPromptTokens,
+      },
+      this.#settings,
+    );
+  }
+
+  /** What is wanted on old news is no reason to keep it once there is fresh news. Who asked for a shorter time gets it. */
+  #holdWant({ nowMs, signalAgeMs, keepAliveMs }: ScalerInput, want: number): number {
+    const { holdAfterMs, downMs } = this.#settings;
+    if (signalAgeMs > holdAfterMs) return want;
+    return this.#wantHold.add(nowMs, want, Math.min(downMs, keepAliveMs ?? downMs));
+  }
+
+  /** Fewer are wanted only after the hold, one at a time, and never by silence. */
+  #lower(input: ScalerInput, order: OrderFigures, held: number): { desired: number; hindrance: Hindrance } {
+    const { holdAfterMs, floorAfterMs, slowMs, downEveryMs } = this.#settings;
+    const { nowMs, signalAgeMs, ordered } = input;
+    const kept = Math.min(input.max, ordered);
+    if (signalAgeMs > floorAfterMs) {
+      const floor = Math.min(input.max, Math.max(input.min, Math.ceil(input.forecastFloor)));
+      return { desired: Math.max(kept, floor), hindrance: 'Floor' };
+    }
+    if (signalAgeMs > holdAfterMs) return { desired: kept, hindrance: 'Stale' };
+    if (order.raised > ordered || order.want >= ordered) return { desired: order.raised, hindrance: 'None' };
+    if (ordered > input.max) return { desired: input.max, hindrance: 'None' };
+    if (nowMs - this.#sinceMs < slowMs && this.#meter.knownMs(nowMs) < slowMs)
+      return { desired: kept, hindrance: 'New' };
+    const target = Math.max(order.want, Math.min(held, ordered));
+    if (target >= ordered) return { desired: kept, hindrance: 'Holding' };
+    if (nowMs - this.#loweredMs < downEveryMs) return { desired: kept, hindrance: 'OneByOne' };
+    this.#loweredMs = nowMs;
+    return { desired: ordered - 1, hindrance: 'OneByOne' };
+  }
+
+  /** What climbs from nothing already, and as many more as a minute allows. */
+  #limitStarts(input: ScalerInput, steady: number): number {
+    const { coldPerMinute, coldShare } = this.#settings;
+    this.#coldStarts = this.#coldStarts.filter((atMs) => atMs > input.nowMs - 60_000);
+    const perMinute = Math.max(coldPerMinute, Math.floor(coldShare * steady));
+    const allowed = Math.max(0, perMinute - this.#coldStarts.length);
+    return Math.min(steady, input.ordered + allowed);
+  }
+}
+
+function isWanted(
+  { waitingTokens, inFlight, hasWakeLease, idleMs, ready, keepAliveMs }: ScalerInput,
+  settings: ScaleSettings,
+) {
+  const keptMs = keepAliveMs ?? settings.keepAliveMs;
+  return waitingTokens.length + inFlight > 0 || hasWakeLease || (ready > 0 && idleMs < keptMs);
+}
+
+function firstState({ cost, outputTokens, startMs, wakeMs }: ScalerGuess): ScalerState {
+  return {
+    cost: startCost(cost),
+    output: guessOutput(outputTokens),
+    climbs: guessClimbs({ Staged: startMs, Asleep: wakeMs }),
+    longPromptTokens: 0,
+  };
+}
+
+/** Long enough to mean something, short enough to see a burst. */
+const LATEST_MS = 2000;
+const LONG_RANK = 0.95;
+const LONG_STEP = 0.05;
+
+/** Follows the value that 95 of 100 do not exceed, by steps of a share of itself. */
+function followRank(rank: number, value: number): number {
+  if (rank === 0) return value;
+  return value > rank ? rank * (1 + LONG_STEP * LONG_RANK) : rank * (1 - LONG_STEP * (1 - LONG_RANK));
+}

@@ -1,0 +1,98 @@
+// The product's own planner in the simulator: the modules of src/core/plan as they are, told what routers and agents would say.
+// Adds nothing to their decisions.
+import { createCopyPlanner } from '../../core/plan/pool/copy-planner.ts';
+import {
+  createFleetPlanner,
+  type FleetInput,
+  type ModelGuess,
+  type ModelNews,
+  type ModelOrder,
+} from '../../core/plan/pool/fleet-planner.ts';
+import type { ScalerInput } from '../../core/plan/scale/scaler.ts';
+import { type ScaleSettings, scaleDefaults } from '../../core/plan/scale/settings.ts';
+import type { SimModel } from '../scenario.ts';
+import type { FleetReading, ModelReading, PolicyFactory } from './policy.ts';
+
+/** News of a request reaches the decision within this time (DESIGN §1.3). */
+const LAG_MS = 100;
+const EVERY_MS = 1000;
+/** Tokens of an answer before any was seen. */
+const OUTPUT_GUESS = 200;
+/** What an answer under way takes to end, about. */
+const DRAIN_MS = 3000;
+/** The pace of an answer that a batch must keep. */
+const GAP_MS_MAX = 100;
+
+export interface StokerPolicyOptions {
+  readonly settings?: Partial<ScaleSettings>;
+  /** Sees everything that the planner is told. */
+  onNews?(model: string, news: ModelNews): void;
+  /** Sees what it decides, with what it was asked. */
+  onDecision?(input: FleetInput, orders: ReadonlyMap<string, ModelOrder>): void;
+}
+
+export function stokerPolicy(options: StokerPolicyOptions = {}): PolicyFactory {
+  return (models) => {
+    const planner = createFleetPlanner({ ...scaleDefaults, ...options.settings });
+    for (const model of models) planner.add(model.name, { guess: guessOf(model), sinceMs: 0 });
+    const copies = createCopyPlanner();
+    const tell = (model: string, news: ModelNews) => {
+      options.onNews?.(model, news);
+      planner.tell(model, news);
+    };
+    return {
+      name: 'stoker',
+      everyMs: EVERY_MS,
+      urgentMs: LAG_MS,
+      onArrival: ({ atMs, model, promptTokens }) => tell(model, { type: 'Arrived', atMs, requests: 1, promptTokens }),
+      onDone: ({ model, outputTokens }) => tell(model, { type: 'Answered', outputTokens }),
+      onStep: (model, sample) => tell(model, { type: 'Stepped', ...sample }),
+      onClimbed: (model, from, tookMs) => tell(model, { type: 'Climbed', from, tookMs }),
+      decide(reading) {
+        const input = readFleet(reading);
+        const orders = planner.decide(input);
+        options.onDecision?.(input, orders);
+        return orders;
+      },
+      planCopies: (slots) => copies.plan({ ...slots, models: planner.copyModels(slots.nowMs) }),
+    };
+  };
+}
+
+/** What the controller would assume of a model of this size. */
+export function guessOf({ profile }: SimModel): ModelGuess {
+  const { stepMs, perSequenceMs, perPromptTokenMs } = profile.engine;
+  const { startMs, wakeMs, sleepMs } = profile.climb;
+  const cost = { stepMs, perSequenceMs, perPromptTokenMs };
+  return { cost, outputTokens: OUTPUT_GUESS, startMs, wakeMs, sleepMs, drainMs: DRAIN_MS };
+}
+
+function readFleet(reading: FleetReading): FleetInput {
+  const models = new Map(reading.models.map((one) => [one.model.name, readInput(one, reading)]));
+  return { models, slots: reading.slots };
+}
+
+function readInput(one: ModelReading, { nowMs, signalAgeMs }: FleetReading): ScalerInput {
+  const { model, ready, pending, ordered, inFlight, idleMs, makeRoomMs } = one;
+  const { sequencesMax } = model.profile.engine;
+  const waiting = [...one.waiting];
+  return {
+    nowMs,
+    signalAgeMs,
+    min: model.minAwake,
+    max: model.maxAwake,
+    objective: { firstTokenMsMax: model.firstTokenMsMax, gapMsMax: GAP_MS_MAX, sequencesMax },
+    waitingTokens: waiting.map(({ promptTokens }) => promptTokens),
+    oldestWaitMs: nowMs - (waiting[0]?.atMs ?? nowMs),
+    engineTokens: one.replicas.reduce((sum, { promptBehind }) => sum + promptBehind, 0),
+    inFlight,
+    hasWakeLease: false,
+    idleMs,
+    ordered,
+    ready,
+    pending,
+    makeRoomMs,
+    lagMs: LAG_MS,
+    forecastFloor: 0,
+  };
+}

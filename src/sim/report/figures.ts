@@ -1,0 +1,77 @@
+// The figures of runs as people and programs read them: rows of a table and a document for JSON. Computes nothing anew.
+import type { RunResult } from '../summary.ts';
+
+export const figureHeader = [
+  'POLICY',
+  'WITHIN',
+  'P50',
+  'P95',
+  'P99',
+  'AWAKE',
+  'HELD',
+  'PEAK',
+  'WAKES',
+  'STARTS',
+  'HOT',
+  'WOKEN',
+  'STARTED',
+];
+
+export function figureRow(result: RunResult): string[] {
+  const { firstTokenMs, metBy, requests } = result;
+  const share = (count: number) => percent(count / Math.max(1, requests));
+  return [
+    result.policy,
+    percent(result.within),
+    renderMs(firstTokenMs.p50),
+    renderMs(firstTokenMs.p95),
+    renderMs(firstTokenMs.p99),
+    `${result.awakeHours.toFixed(2)} h`,
+    `${result.heldHours.toFixed(2)} h`,
+    result.peakAwake.toFixed(0),
+    String(result.wakes),
+    String(result.starts),
+    share(metBy.Awake),
+    share(metBy.Asleep),
+    share(metBy.Staged),
+  ];
+}
+
+export const figureNotes = [
+  'WITHIN: requests whose first token came in time. P50, P95, P99: time to the first token.',
+  'AWAKE: replica-hours awake. HELD: those and what wakes, starts and goes to sleep. PEAK: most awake at once.',
+  'HOT, WOKEN, STARTED: requests that found an instance awake, waited for a wake, or waited for a start.',
+];
+
+export function percent(share: number): string {
+  return `${(share * 100).toFixed(2)} %`;
+}
+
+/** What never came is endless. */
+export function renderMs(ms: number): string {
+  if (!Number.isFinite(ms)) return 'never';
+  return ms < 10_000 ? `${(ms / 1000).toFixed(2)} s` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+/** JSON has no infinity: a rank that no request reached is null. */
+export function figureDocument(result: RunResult): object {
+  const finite = (ms: number) => (Number.isFinite(ms) ? Math.round(ms) : null);
+  const { p50, p95, p99 } = result.firstTokenMs;
+  return {
+    policy: result.policy,
+    requests: result.requests,
+    within: result.within,
+    unserved: result.unserved,
+    firstTokenMs: { p50: finite(p50), p95: finite(p95), p99: finite(p99) },
+    awakeHours: result.awakeHours,
+    heldHours: result.heldHours,
+    spanHours: result.spanHours,
+    peakAwake: result.peakAwake,
+    peakOrdered: result.peakOrdered,
+    wakes: result.wakes,
+    starts: result.starts,
+    sleeps: result.sleeps,
+    failedWakes: result.failedWakes,
+    metBy: result.metBy,
+  };
+}

@@ -1,0 +1,100 @@
+// From what somebody asks for to a scenario that can run: contradictions are refused with the arithmetic, and an objective that
+// physics does not allow is told with the bound that makes it so. Pure.
+import { type ModelProfile, modelProfiles, type ProfileName } from './profile.ts';
+import type { Trace } from './request.ts';
+import { type Faults, noFaults, type Scenario, type SimModel } from './scenario.ts';
+import { SetupError } from './setup-error.ts';
+
+export interface SetupOptions {
+  readonly profile: ProfileName;
+  readonly firstTokenMsMax: number;
+  readonly minAwake: number;
+  readonly maxAwake?: number;
+  readonly slots: number;
+  readonly slotsPerNode: number;
+  readonly sleepersPerSlotMax: number;
+  /** Nothing is asleep when time begins. */
+  readonly isCold: boolean;
+  readonly isOccupied: boolean;
+  readonly wakeMs?: number;
+  readonly startMs?: number;
+  /** Spread of climbs; 0 makes all alike. */
+  readonly sigma?: number;
+  readonly faults?: Faults;
+  readonly seed: number;
+}
+
+/** Wakes that move weights at full rate on one node (scaling.md §1.2: 44 GB/s in total, 21 GB/s for one). */
+const WAKES_AT_FULL_RATE = 2;
+
+export function createScenario(trace: Trace, options: SetupOptions): Scenario {
+  checkLimits(options);
+  const profile = chooseProfile(options);
+  const { firstTokenMsMax, minAwake, slots, slotsPerNode, sleepersPerSlotMax, isOccupied, seed } = options;
+  const names = [...new Set(trace.requests.map(({ model }) => model))].sort();
+  const maxAwake = options.maxAwake ?? slots;
+  const models = names.map((name): SimModel => ({ name, profile, firstTokenMsMax, minAwake, maxAwake }));
+  if (minAwake * names.length > slots) {
+    const sum = `${minAwake} × ${names.length} models = ${minAwake * names.length}`;
+    throw new SetupError(`The least awake needs ${sum} slots, and there are ${slots}.`);
+  }
+  const fleet = {
+    slots,
+    slotsPerNode,
+    wakesAtFullRate: WAKES_AT_FULL_RATE,
+    sleepersPerSlotMax,
+    begin: options.isCold ? ('Nothing' as const) : ('Asleep' as const),
+    isOccupied,
+  };
+  return { trace, models, fleet, faults: options.faults ?? noFaults, seed };
+}
+
+function checkLimits({ minAwake, maxAwake, slots, isCold, isOccupied, sleepersPerSlotMax }: SetupOptions): void {
+  if (maxAwake !== undefined && minAwake > maxAwake)
+    throw new SetupError(`The least awake (${minAwake}) is above the most awake (${maxAwake}).`);
+  if (minAwake > slots) throw new SetupError(`The least awake (${minAwake}) is above the number of slots (${slots}).`);
+  if (isOccupied && (isCold || sleepersPerSlotMax < 1))
+    throw new SetupError('Occupied slots are about making room for sleepers, and there are no sleepers.');
+}
+
+function chooseProfile({ profile: name, wakeMs, startMs, sigma }: SetupOptions): ModelProfile {
+  const profile = modelProfiles[name];
+  const climb = {
+    ...profile.climb,
+    ...(wakeMs === undefined ? {} : { wakeMs }),
+    ...(startMs === undefined ? {} : { startMs }),
+    ...(sigma === undefined ? {} : { sigma }),
+  };
+  return { ...profile, climb };
+}
+
+export interface Feasibility {
+  /** Share of the requests that an idle engine could serve in time. */
+  readonly within: number;
+  /** The longest prompt that it could. */
+  readonly promptTokensMax: number;
+  readonly sentence: string | undefined;
+}
+
+/** What no scaler can change: a prompt that takes longer to read than its first token may take. */
+export function judgeFeasibility(scenario: Scenario): Feasibility {
+  const model = scenario.models[0];
+  const { requests } = scenario.trace;
+  if (model === undefined) return { within: 0, promptTokensMax: 0, sentence: undefined };
+  const possible = requests.filter(({ promptTokens }) => readAloneMs(model, promptTokens) <= model.firstTokenMsMax);
+  const longest = requests.reduce((most, { promptTokens }) => Math.max(most, promptTokens), 0);
+  const promptTokensMax = possible.reduce((most, { promptTokens }) => Math.max(most, promptTokens), 0);
+  const within = possible.length / requests.length;
+  if (within === 1) return { within, promptTokensMax, sentence: undefined };
+  const seconds = (ms: number) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+  const missed = ((1 - within) * 100).toFixed(2);
+  const sentence =
+    `${missed} % of the requests cannot have their first token within ${seconds(model.firstTokenMsMax)}, whatever is awake: ` +
+    `the longest prompt has ${longest} tokens, and an engine that does nothing else reads it in ${seconds(readAloneMs(model, longest))}.`;
+  return { within, promptTokensMax, sentence };
+}
+
+function readAloneMs({ profile }: SimModel, promptTokens: number): number {
+  const { stepMs, perPromptTokenMs, promptTokensPerStep } = profile.engine;
+  return Math.max(1, Math.ceil(promptTokens / promptTokensPerStep)) * stepMs + promptTokens * perPromptTokenMs;
+}

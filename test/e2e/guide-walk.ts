@@ -1,0 +1,63 @@
+// Runs the command blocks of the guides in a cluster, as they are printed, and keeps account: in the end every command has
+// been run, or its block stands in the list of those that cannot run here, with the reason.
+import assert from 'node:assert/strict';
+import { findBlocks, readGuides } from '../support/guide-blocks.ts';
+import type { Site } from './site.ts';
+
+export interface GuideWalk {
+  /** Runs the one block of the guide that has this text. */
+  run(guide: string, text: string): Promise<string>;
+  /** `guide: command` of all that was neither run nor excused, and every excuse that excuses nothing. */
+  unsettled(): string[];
+}
+
+/** What a block says when it needs what this machine does not have. */
+const excuses: readonly { readonly text: string; readonly reason: string }[] = [
+  { text: 'kind create cluster', reason: 'needs Docker' },
+  { text: 'kind delete cluster', reason: 'needs Docker' },
+  { text: 'docker build --target stoker -t registry.example.com', reason: 'needs a registry' },
+  { text: '--set image.registry=registry.example.com', reason: 'needs a registry; kind.md installs without one' },
+  { text: 'httpRoute.enabled=true', reason: 'needs the Gateway API' },
+  { text: 'monitoring.serviceMonitor.enabled=true', reason: 'needs the operator of Prometheus' },
+];
+
+/** Of these guides. The others need GPUs or a fault. */
+const GUIDES = ['kind.md', 'install.md', 'first-model.md', 'upgrade.md', 'uninstall.md'];
+
+interface Block {
+  readonly guide: string;
+  readonly text: string;
+}
+
+export function walkGuides(site: Site, change: (text: string) => string): GuideWalk {
+  const blocks: Block[] = readGuides()
+    .filter(({ name }) => GUIDES.includes(name))
+    .flatMap((guide) => findBlocks(guide, 'sh').map((text) => ({ guide: guide.name, text })));
+  const done = new Set<string>();
+  return {
+    async run(guide, text) {
+      const found = blocks.filter((block) => block.guide === guide && block.text.includes(text));
+      assert.equal(found.length, 1, `${guide} has ${found.length} blocks with: ${text}`);
+      const [block] = found;
+      assert.ok(block !== undefined);
+      for (const line of linesOf(block)) done.add(line);
+      return site.script(change(block.text));
+    },
+    unsettled() {
+      const isExcused = ({ text }: Block) => excuses.some((excuse) => text.includes(excuse.text));
+      const open = blocks
+        .filter((block) => !isExcused(block))
+        .flatMap((block) => linesOf(block).map((line) => ({ guide: block.guide, line })))
+        .filter(({ line }) => !done.has(line));
+      const idle = excuses.filter((excuse) => !blocks.some(({ text }) => text.includes(excuse.text)));
+      return [
+        ...open.map(({ guide, line }) => `${guide}: ${line}`),
+        ...idle.map(({ text, reason }) => `no block says "${text}" (${reason})`),
+      ];
+    },
+  };
+}
+
+function linesOf({ text }: Block): string[] {
+  return text.split('\n').filter((line) => line !== '');
+}

@@ -1,0 +1,283 @@
+// The whole product as a person has it: both charts on a cluster with a real scheduler, kubelet and containers, from
+// `helm install` to nothing being left, with the commands of the guides as they are printed. Each step stands on the one
+// before. Prints how long each took.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { type FakeNodes, startFakeNodes } from '../support/cluster/kwok.ts';
+import { openRealCluster, type RealCluster } from '../support/cluster/real-cluster.ts';
+import type { Json } from '../support/cluster/test-cluster.ts';
+import { type Address, type Answer, ask, type Crowd, countEnds, startCrowd } from './callers.ts';
+import { newSince, takeCensus } from './census.ts';
+import { fakePool } from './fake-pool.ts';
+import { type GuideWalk, walkGuides } from './guide-walk.ts';
+import { measureHandOver } from './hand-over.ts';
+import { openRoad, type Road } from './road.ts';
+import { openSite, picture, type Site } from './site.ts';
+
+const NAMESPACE = 'llm';
+const CALLERS = 24;
+const TOKENS = 96;
+const FAKE_NODES = 10;
+const FAKE_ACCELERATORS = 100;
+/** More than there are accelerators. */
+const FAKE_SLOTS = 104;
+/** A dial that leads nowhere, a wait before the next, and a slow machine. */
+const HAND_OVER_MS_MAX = 12_000;
+/** With the user of the slot: ends the agent and its engine at once, and then itself. */
+const KILL_ALL = `for (const pid of require('node:fs').readdirSync('/proc').filter((name) => Number(name) > 1)) {
+  try { if (Number(pid) !== process.pid) process.kill(Number(pid), 'SIGKILL'); } catch {}
+}`;
+
+describe('on a real node', { timeout: 840_000 }, () => {
+  const timings: [string, number][] = [];
+  let cluster: RealCluster;
+  let site: Site;
+  let walk: GuideWalk;
+  let road: Road;
+  let fakeNodes: FakeNodes | undefined;
+  let crowd: Crowd | undefined;
+  let isBroken = false;
+  let atFirst = new Set<string>();
+
+  before(async () => {
+    const startedMs = performance.now();
+    cluster = await openRealCluster();
+    site = openSite(cluster, NAMESPACE);
+    road = await openRoad(cluster, site);
+    walk = walkGuides(site, (text) =>
+      text.replaceAll('8080:8080', `${road.port}:8080`).replaceAll('127.0.0.1:8080', `127.0.0.1:${road.port}`),
+    );
+    atFirst = await takeCensus(site);
+    timings.push(['cluster, with images built', performance.now() - startedMs]);
+  });
+
+  after(async () => {
+    const ends = [() => crowd?.stop(), () => fakeNodes?.stop(), () => road?.close(), () => cluster?.stop()];
+    const failures: unknown[] = [];
+    for (const end of ends) await end()?.catch((error: unknown) => failures.push(error));
+    const rows = timings.map(([name, ms]) => `${(ms / 1000).toFixed(1).padStart(7)} s  ${name}`);
+    process.stdout.write(`\n${rows.join('\n')}\n\n`);
+    assert.deepEqual(failures, []);
+  });
+
+  /** A step that fails says what the namespace looks like, and those after it fail at once. */
+  const step = (name: string, run: () => Promise<void>) => {
+    void it(name, async () => {
+      assert.ok(!isBroken, 'a step before this one failed');
+      const startedMs = performance.now();
+      try {
+        await run();
+      } catch (error) {
+        isBroken = true;
+        process.stderr.write(`${await picture(site)}\n${cluster.logs()}\n`);
+        throw error;
+      }
+      timings.push([name, performance.now() - startedMs]);
+    });
+  };
+
+  const address = async (): Promise<Address> => {
+    const { data } = await site.get('secret', 'stoker-api-keys');
+    return { url: await road.url(), key: Buffer.from(data['api-keys'], 'base64').toString('utf8') };
+  };
+  const patchModel = (spec: object) =>
+    site.kubectl('-n', NAMESPACE, 'patch', 'model', 'demo', '--type=merge', '-p', JSON.stringify({ spec }));
+  const model = async () => (await site.get('model', 'demo')).status ?? {};
+  const slots = async (pool = 'cpu') => site.list('pods', '-l', `stoker.dev/pool=${pool}`);
+  const rungIs = (rung: string) => site.until(async () => (await model()).rung === rung, `demo to be ${rung}`);
+  const twoAwake = () => site.until(async () => (await model()).awake === 2, 'two slots to be awake');
+  const only = (answers: readonly Answer[], ends: readonly string[]) => {
+    const others = answers.filter(({ end }) => !ends.includes(end));
+    const sample = others.slice(0, 3).map(({ end, status, raw }) => `${end} ${status} ${raw.slice(-600)}`);
+    assert.deepEqual(sample, [], countEnds(answers));
+  };
+
+  step('both charts install, and everything gets ready', async () => {
+    await walk.run('kind.md', 'kubectl patch node');
+    await walk.run('kind.md', 'helm install stoker-crds');
+  });
+
+  // The network of the test does not enforce them: what can be checked is whom they mean.
+  step('NetworkPolicies mean the Pods of the product, and each of them', async () => {
+    const policies = await site.list('networkpolicies');
+    const pods = await site.list('pods');
+    const selects = (policy: Json, pod: Json) =>
+      Object.entries(policy.spec.podSelector.matchLabels).every(([key, value]) => pod.metadata.labels[key] === value);
+    const bare = pods.filter((pod) => !policies.some((policy) => selects(policy, pod)));
+    assert.deepEqual(
+      bare.map(({ metadata }) => metadata.name),
+      [],
+    );
+    assert.ok(policies.every(({ spec }) => spec.policyTypes.includes('Ingress')));
+  });
+
+  step('the model of the guide gets ready', async () => {
+    await walk.run('first-model.md', 'kubectl -n llm apply');
+    await walk.run('first-model.md', '--for=condition=Ready');
+    assert.match(await walk.run('first-model.md', 'kubectl -n llm describe'), /Reason:\s+Cold/);
+  });
+
+  step('a cold request through the Service is held and streamed', async () => {
+    assert.equal((await model()).awake, 0);
+    const answer = await ask(await address(), 'demo');
+    assert.equal(answer.end, 'Done', answer.raw);
+    assert.notEqual(answer.text, '');
+    assert.ok(answer.wasHeld, answer.raw);
+    timings.push(['  first content from cold', answer.firstContentMs]);
+    await rungIs('Awake');
+  });
+
+  step('the questions of the guide are answered', async () => {
+    assert.match(await walk.run('first-model.md', 'port-forward'), /data: \[DONE\]/);
+  });
+
+  step('it sleeps when nobody asks, and wakes for the next', async () => {
+    await patchModel({ scaling: { sleepAfterSeconds: 2 } });
+    await rungIs('Asleep');
+    const answer = await ask(await address(), 'demo');
+    assert.equal(answer.end, 'Done', answer.raw);
+    timings.push(['  first content from sleep', answer.firstContentMs]);
+  });
+
+  step('kubectl scale keeps it awake', async () => {
+    await walk.run('first-model.md', 'kubectl -n llm scale');
+    await rungIs('Awake');
+    assert.equal((await site.get('model', 'demo')).spec.scaling.minAwake, 1);
+  });
+
+  step('under load it scales to two slots', async () => {
+    crowd = startCrowd(await address(), 'demo', CALLERS, TOKENS);
+    await twoAwake();
+    assert.equal((await slots()).length, 2);
+  });
+
+  step('a slot Pod is deleted in mid-load, and no request fails', async () => {
+    const [victim] = await slots();
+    const name = victim.metadata.name;
+    await site.kubectl('-n', NAMESPACE, 'delete', 'pod', name, '--wait=false');
+    await site.until(async () => !(await slots()).some((pod) => pod.metadata.name === name), `${name} to go`);
+    await twoAwake();
+    const answers = (await crowd?.stop()) ?? [];
+    process.stdout.write(`${answers.length} answers: ${countEnds(answers)}\n`);
+    only(answers, ['Done']);
+  });
+
+  step('a slot is killed in mid-load: its streams end truthfully, and nothing else fails', async () => {
+    crowd = startCrowd(await address(), 'demo', CALLERS, TOKENS);
+    await site.until(async () => (crowd?.answers.length ?? 0) > CALLERS, 'the load to run');
+    const [victim] = await slots();
+    const name = victim.metadata.name;
+    await site.kubectl('-n', NAMESPACE, 'exec', name, '--', 'node', '-e', KILL_ALL);
+    const restarts = async () => (await site.get('pod', name)).status.containerStatuses[0].restartCount;
+    await site.until(async () => (await restarts()) === 1, 'the kubelet to start the slot again');
+    await twoAwake();
+    const answers = (await crowd?.stop()) ?? [];
+    process.stdout.write(`${answers.length} answers: ${countEnds(answers)}\n`);
+    only(answers, ['Done', 'Told']);
+    const told = answers.filter(({ end }) => end === 'Told');
+    const { serving } = (await site.get('model', 'demo')).spec;
+    assert.ok(told.length <= serving.concurrency, countEnds(answers));
+    assert.ok(
+      told.every(({ text }) => text !== ''),
+      'only a stream that had begun may be cut',
+    );
+  });
+
+  step('an upgrade restarts no slot and makes no revision, and no request fails', async () => {
+    const identities = async () => ({
+      slots: (await slots()).map(({ metadata, status }) => [metadata.uid, status.containerStatuses[0].restartCount]),
+      revisions: (await site.list('modelrevisions')).map(({ metadata }) => metadata.uid),
+    });
+    await site.kubectl('-n', NAMESPACE, 'scale', 'model', 'demo', '--replicas=2');
+    await twoAwake();
+    const earlier = await identities();
+    // A port-forward goes with its router Pod.
+    if (await road.isDirect()) crowd = startCrowd(await address(), 'demo', 4, TOKENS);
+    await walk.run('upgrade.md', 'helm upgrade stoker-crds');
+    await walk.run('upgrade.md', 'kubectl apply --server-side');
+    const parts = ['-l', 'app.kubernetes.io/component in (controller,router)'];
+    const names = async () => (await site.list('pods', ...parts)).map(({ metadata }) => metadata.name).sort();
+    const old = await names();
+    await site.helm(
+      'upgrade',
+      'stoker',
+      'charts/stoker',
+      '-n',
+      NAMESPACE,
+      '--reuse-values',
+      '--set',
+      'image.repository=stoker',
+      '--wait',
+    );
+    assert.ok(
+      (await names()).some((name) => !old.includes(name)),
+      'controller and router were replaced',
+    );
+    only((await crowd?.stop()) ?? [], ['Done']);
+    assert.deepEqual(await identities(), earlier);
+    const handOverMs = await measureHandOver(site, (await slots()).length);
+    timings.push(['  slots back on the link of the new leader', handOverMs]);
+    assert.ok(handOverMs < HAND_OVER_MS_MAX, `${handOverMs} ms`);
+    assert.match(await walk.run('upgrade.md', 'helm template'), /kind: Deployment/);
+  });
+
+  step('the other choices of the install guide', async () => {
+    await walk.run('install.md', 'ingress.enabled=true');
+    const ingress = await site.get('ingress', 'stoker');
+    assert.equal(ingress.spec.rules[0].host, 'llm.example.com');
+    const without = ['--reuse-values', '--set', 'rbac.createAuthDelegatorBinding=false'];
+    await site.helm('upgrade', 'stoker', 'charts/stoker', '-n', NAMESPACE, ...without);
+    await walk.run('install.md', 'create clusterrolebinding');
+  });
+
+  step('a hundred more slots, and four that the scheduler has no accelerator for', async () => {
+    const accelerators = { 'stoker.dev/fake-gpu': String(FAKE_ACCELERATORS / FAKE_NODES) };
+    fakeNodes = await startFakeNodes({ ...cluster, count: FAKE_NODES, accelerators });
+    await site.script(`kubectl apply -f - <<'NODES'\n${fakeNodes.manifest}\nNODES`);
+    await site.script(
+      `kubectl -n ${NAMESPACE} apply -f - <<'POOL'\n${JSON.stringify(fakePool('many', FAKE_SLOTS))}\nPOOL`,
+    );
+    const inPhase = async (phase: string) =>
+      (await slots('many')).filter(({ status }) => status.phase === phase).length;
+    await site.until(async () => (await inPhase('Running')) === FAKE_ACCELERATORS, 'all accelerators to be in use');
+    assert.equal(await inPhase('Pending'), FAKE_SLOTS - FAKE_ACCELERATORS);
+    assert.equal((await ask(await address(), 'demo')).end, 'Done');
+    await site.kubectl('-n', NAMESPACE, 'delete', 'pool', 'many', '--timeout=120s');
+    assert.deepEqual(await slots('many'), []);
+    await site.kubectl('delete', 'nodes', '-l', 'type=kwok');
+  });
+
+  step('helm test passes', async () => {
+    assert.match(await walk.run('install.md', 'helm test'), /Phase:\s+Succeeded/);
+  });
+
+  step('Models and Pools go, and then Stoker', async () => {
+    await walk.run('uninstall.md', 'delete models --all');
+    assert.deepEqual(await slots(), []);
+    assert.deepEqual(await site.list('modelrevisions'), []);
+  });
+
+  step('objects whose controller went first can be freed', async () => {
+    await site.kubectl('-n', NAMESPACE, 'apply', '-f', 'manifests/kind/pool.yaml', '-f', 'manifests/kind/model.yaml');
+    const finalizers = JSON.stringify({ metadata: { finalizers: ['stoker.dev/slots'] } });
+    await site.kubectl('-n', NAMESPACE, 'patch', 'pool', 'cpu', '--type=merge', '-p', finalizers);
+    await site.kubectl('-n', NAMESPACE, 'delete', 'pools,models', '--all', '--wait=false');
+    assert.equal((await site.list('pools')).length, 1);
+    await walk.run('uninstall.md', 'finalizers');
+    await site.until(async () => (await site.list('pools,models')).length === 0, 'the objects to go');
+  });
+
+  step('after an uninstall nothing is left', async () => {
+    await walk.run('uninstall.md', 'delete secret stoker-api-keys stoker-slot-keys');
+    await walk.run('uninstall.md', 'delete clusterrolebinding');
+    await walk.run('uninstall.md', 'helm uninstall stoker-crds');
+    const kinds = 'leases,endpointslices,networkpolicies,poddisruptionbudgets,pods,services,secrets';
+    assert.equal(await site.kubectl('-n', NAMESPACE, 'get', kinds, '-o', 'name'), '');
+    await site.kubectl('delete', 'namespace', NAMESPACE, '--timeout=60s');
+    assert.deepEqual(newSince(atFirst, await takeCensus(site)), []);
+  });
+
+  step('every command of the guides was run', async () => {
+    assert.deepEqual(walk.unsettled(), []);
+  });
+});

@@ -1,0 +1,217 @@
+// Weights that are downloaded, as a controller on a cluster sees to them: stagers, what is said of them, when they come again,
+// and that no slot is asked to start what is not there. Also what cannot be pinned.
+import assert from 'node:assert/strict';
+import { afterEach, describe, test } from 'node:test';
+import { fileSetDigest } from '../../../src/api/file-set.ts';
+import { kinds, type Pod } from '../../../src/api/kinds.ts';
+import { fail, ok } from '../../../src/lib/result.ts';
+import { createLab, type Lab, type LabOptions } from '../../support/controller-lab.ts';
+
+const sha256 = 'c'.repeat(64);
+const files = [{ path: 'tiny.gguf', url: 'https://hub.example/tiny.gguf', sizeBytes: 5_000_000_000, sha256 }];
+const version = { weights: { hub: { repo: 'acme/tiny' }, credentialsSecretName: 'hub' }, contextLength: 512 };
+const digest = fileSetDigest(files);
+
+let lab: Lab;
+afterEach(() => lab.stop());
+
+const cluster: LabOptions = {
+  slotPods: { image: 'registry.example/stoker:1', pullPolicy: 'Always', pullSecrets: ['pull'] },
+};
+
+async function begin(pool: object = { weights: { claimName: 'models' } }, options: LabOptions = cluster) {
+  lab = await createLab(options);
+  lab.answerSources(() => ok({ source: 'Hub', files }));
+  const secret = lab.cluster.put(kinds.Secret, 'hub', {});
+  lab.cluster.change(kinds.Secret, secret.metadata.name, { data: { token: Buffer.from('hf_1').toString('base64') } });
+  lab.pool('default', pool);
+  lab.model('tiny', { version });
+  await lab.pass(500);
+}
+
+function stager(): Pod | undefined {
+  const pods = lab.cluster
+    .list(kinds.Pod)
+    .filter(({ metadata }) => metadata.labels?.['stoker.dev/stages'] !== undefined);
+  assert.ok(pods.length <= 1, 'there are two');
+  return pods[0];
+}
+
+function end(phase: 'Succeeded' | 'Failed', message?: string): void {
+  const name = stager()?.metadata.name ?? assert.fail('there is no stager');
+  const finishedAt = new Date(lab.clock.wallMs()).toISOString();
+  const state = { terminated: { exitCode: phase === 'Failed' ? 1 : 0, finishedAt, message } };
+  const containerStatuses = [{ name: 'stager', ready: false, restartCount: 0, state }];
+  lab.cluster.setPodStatus(name, { phase, containerStatuses });
+}
+
+const lastWords = (reason: string, message: string) => JSON.stringify({ reason, message });
+
+function conditionOf(type: string) {
+  return lab.cluster.must(kinds.Model, 'tiny').status?.conditions?.find((one) => one.type === type);
+}
+
+function revision() {
+  return lab.cluster.list(kinds.ModelRevision)[0] ?? assert.fail('there is no revision');
+}
+
+describe('a stager', () => {
+  test('is one Pod, restricted, with the claim, the Secret by name and no token', async () => {
+    await begin();
+    const pod = stager();
+    assert.equal(pod?.spec.serviceAccountName, 'stoker-stager');
+    assert.equal(pod.spec.automountServiceAccountToken, false);
+    assert.equal(pod.spec.restartPolicy, 'Never');
+    assert.deepEqual(pod.spec.volumes, [
+      { name: 'weights', persistentVolumeClaim: { claimName: 'models', readOnly: false } },
+    ]);
+    const [container] = pod.spec.containers;
+    assert.equal(container?.image, 'registry.example/stoker:1');
+    assert.deepEqual(container.command, ['stoker', 'stage', '--folder', '/var/lib/stoker/weights']);
+    const token = container.env?.find(({ name }) => name === 'STOKER_STAGE_TOKEN');
+    assert.deepEqual(token?.valueFrom, { secretKeyRef: { name: 'hub', key: 'token', optional: true } });
+    assert.doesNotMatch(JSON.stringify(pod), /hf_1|aGZfMQ/);
+    assert.ok(pod.metadata.name.length <= 63);
+    assert.equal(conditionOf('Ready')?.reason, 'Staging');
+    assert.match(conditionOf('Ready')?.message ?? '', /5 GB|4\.\d+ GiB|GB|GiB/);
+  });
+
+  test('nothing starts before it is done; then the slot reads the claim, and the stager goes', async () => {
+    await begin();
+    const router = lab.router();
+    router.demand([{ model: 'tiny', queued: 1, oldestQueuedMs: 10 }]);
+    await lab.pass(3000);
+    assert.equal(lab.agents.size, 0);
+    assert.equal(router.table().warmth.get('tiny')?.failure, undefined);
+    end('Succeeded');
+    await lab.pass(3000);
+    assert.equal(stager(), undefined);
+    assert.deepEqual(revision().status?.stagedIn, ['claim/models']);
+    const slot = lab.cluster.list(kinds.Pod)[0];
+    assert.deepEqual(slot?.spec.volumes?.at(-1), {
+      name: 'weights',
+      persistentVolumeClaim: { claimName: 'models', readOnly: true },
+    });
+    const target = [...lab.agents.values()].flatMap((agent) => agent.targets.at(-1)?.instances ?? [])[0];
+    assert.equal(target?.launch.engine, 'Llama');
+    assert.equal(
+      'weightsPath' in target.launch && target.launch.weightsPath,
+      `/var/lib/stoker/weights/${digest}/tiny.gguf`,
+    );
+    assert.equal('weightsSha256' in target.launch && target.launch.weightsSha256, sha256);
+  });
+
+  test('says why it failed, and comes again after a growing wait', async () => {
+    await begin();
+    const said = lastWords('AccessDenied', 'The hub refuses access (403). Name a Secret.');
+    const tries: number[] = [];
+    for (let count = 0; count < 4; count += 1) {
+      const uid = stager()?.metadata.uid;
+      end('Failed', said);
+      const fromMs = lab.clock.nowMs();
+      await lab.pass(200);
+      assert.equal(conditionOf('Ready')?.reason, 'AccessDenied');
+      assert.match(conditionOf('Ready')?.message ?? '', /refuses access \(403\).*It is tried again/);
+      while (stager()?.metadata.uid === uid || stager() === undefined) await lab.pass(500);
+      tries.push(lab.clock.nowMs() - fromMs);
+    }
+    assert.ok(
+      tries.every((waitMs, at) => at === 0 || waitMs > (tries[at - 1] ?? 0) * 1.5),
+      tries.join(),
+    );
+    assert.ok(lab.cluster.events.some(({ reason }) => reason === 'AccessDenied'));
+    end('Succeeded');
+    await lab.pass(1000);
+    assert.equal(conditionOf('Ready')?.status, 'True');
+  });
+
+  test('one that ended without a word has the words of Kubernetes', async () => {
+    await begin();
+    lab.cluster.setPodStatus(stager()?.metadata.name ?? '', {
+      phase: 'Failed',
+      reason: 'Evicted',
+      message: 'The node was low on resource: ephemeral-storage.',
+    });
+    await lab.pass(200);
+    assert.equal(conditionOf('Ready')?.reason, 'Evicted');
+    assert.match(conditionOf('Ready')?.message ?? '', /low on resource/);
+  });
+
+  test('a controller that starts anew makes no second one, and forgets nothing that is staged', async () => {
+    await begin();
+    const uid = stager()?.metadata.uid;
+    await lab.restart();
+    await lab.pass(1000);
+    assert.equal(stager()?.metadata.uid, uid);
+    end('Succeeded');
+    await lab.pass(1000);
+    await lab.restart();
+    await lab.pass(1000);
+    assert.equal(stager(), undefined);
+    assert.equal(lab.cluster.list(kinds.ModelRevision).length, 1);
+  });
+
+  test('a pool without a volume is said', async () => {
+    await begin({});
+    assert.equal(stager(), undefined);
+    assert.equal(conditionOf('Ready')?.reason, 'NoWeightVolume');
+    assert.match(conditionOf('Ready')?.message ?? '', /Set spec.weights.claimName of the Pool default/);
+  });
+
+  test('on one machine it writes into the folder, and no pool needs a volume', async () => {
+    await begin({}, { localWeightsFolder: '/data/weights' });
+    assert.deepEqual(stager()?.spec.containers[0]?.command, ['stoker', 'stage', '--folder', '/data/weights']);
+    assert.deepEqual(stager()?.spec.volumes, []);
+    end('Succeeded');
+    await lab.pass(500);
+    assert.deepEqual(revision().status?.stagedIn, ['local']);
+  });
+});
+
+describe('a source', () => {
+  const pinned = () => conditionOf('Pinned');
+
+  test('that fails is asked again, and says what is wrong meanwhile', async () => {
+    lab = await createLab(cluster);
+    let asked = 0;
+    lab.answerSources(() => {
+      asked += 1;
+      return fail({ reason: 'SourceUnreachable', message: 'https://hub.example could not be read: refused.' });
+    });
+    lab.pool('default');
+    lab.model('tiny', { version: { ...version, weights: { hub: { repo: 'acme/tiny' } } } });
+    await lab.pass(10_000);
+    assert.equal(pinned()?.reason, 'SourceUnreachable');
+    assert.ok(asked >= 2 && asked <= 6, `${asked} times`);
+    lab.answerSources(() => ok({ source: 'Hub', files }));
+    await lab.pass(60_000);
+    assert.equal(pinned()?.status, 'True');
+    assert.equal(revision().spec.weights?.sha256, digest);
+  });
+
+  for (const [what, weights, reason] of [
+    ['a missing Secret', { hub: { repo: 'a/b' }, credentialsSecretName: 'none' }, 'SecretMissing'],
+    ['our own Secret', { hub: { repo: 'a/b' }, credentialsSecretName: 'stoker-slot-keys' }, 'SecretForbidden'],
+    ['the address of a cloud', { http: { files: [{ url: 'http://169.254.169.254/x', sha256 }] } }, 'AddressRefused'],
+  ] as const) {
+    test(`${what} is refused`, async () => {
+      lab = await createLab(cluster);
+      lab.answerSources(() => assert.fail('it is asked'));
+      lab.pool('default');
+      lab.model('tiny', { version: { weights, contextLength: 512 } });
+      await lab.pass(200);
+      assert.equal(pinned()?.reason, reason);
+    });
+  }
+
+  test('with two GGUF files is refused', async () => {
+    lab = await createLab(cluster);
+    lab.answerSources(() =>
+      ok({ source: 'Hub', files: [...files, ...files.map((file) => ({ ...file, path: 'b.gguf' }))] }),
+    );
+    lab.pool('default');
+    lab.model('tiny', { version: { weights: { hub: { repo: 'a/b' } }, contextLength: 512 } });
+    await lab.pass(200);
+    assert.match(pinned()?.message ?? '', /needs exactly one GGUF file.*tiny.gguf, b.gguf/);
+  });
+});
