@@ -60,6 +60,7 @@ export interface PodVolume {
 
 export interface Pod extends ClusterObject {
   readonly spec: {
+    readonly initContainers?: readonly ContainerSpec[];
     readonly containers: readonly ContainerSpec[];
     readonly volumes?: readonly PodVolume[];
     readonly serviceAccountName?: string;

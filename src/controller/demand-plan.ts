@@ -6,7 +6,8 @@ import type { Claim, PoolView } from '../core/plan/placement.ts';
 import { keepUpstream, planScale, type ScaleDecision } from '../core/plan/scale.ts';
 import { ascentOf, idleMsOf, reportOf } from '../core/plan/snapshot.ts';
 import { maySleep, slotEngineOf } from './launch.ts';
-import { type LiveModel, noLoad, type World } from './observe.ts';
+import { type LiveModel, noLoad, noSlots, type World } from './observe.ts';
+import { flavourField } from './slot-flavour.ts';
 import { isStagedFor } from './staging.ts';
 import type { Trials } from './trials.ts';
 import type { WeightPlaces } from './weight-volumes.ts';
@@ -53,6 +54,7 @@ export function listClaims(world: World, { decisions, trials, places }: ClaimFac
         ...frame,
         pools: poolsOf(live.stable),
         engine,
+        ...flavourField(live.stable.spec.engine.image),
         canSleep: maySleep(live.stable, live.model),
         revision: live.stable.metadata.name,
         desired: decisions.get(live.name)?.desired ?? 0,
@@ -69,6 +71,7 @@ export function listClaims(world: World, { decisions, trials, places }: ClaimFac
         ...frame,
         pools: poolsOf(live.candidate),
         engine: candidate,
+        ...flavourField(live.candidate.spec.engine.image),
         canSleep: maySleep(live.candidate, live.model),
         ...trial,
       });
@@ -93,10 +96,10 @@ function claimOfCandidate(world: World, revision: string, trials: Trials) {
 
 export function listPools(world: World): PoolView[] {
   return [...world.pools.values()].map(({ metadata, spec }) => {
-    const { existing, coming } = world.slotCounts.get(metadata.name) ?? { existing: 0, coming: 0 };
+    const { existing, coming, leaving } = world.slotCounts.get(metadata.name) ?? noSlots;
     const isGoing = metadata.deletionTimestamp !== undefined;
     const room = isGoing ? 0 : coming + Math.max(0, spec.slots.max - existing);
     const { sleepersPerSlotMax, sleeperBytes } = spec;
-    return { name: metadata.name, sleepersPerSlotMax, sleeperBytes, room };
+    return { name: metadata.name, sleepersPerSlotMax, sleeperBytes, room, leaving: isGoing ? 0 : leaving };
   });
 }

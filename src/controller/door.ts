@@ -3,9 +3,12 @@
 import { kinds } from '../api/kinds.ts';
 import { LINK_AUDIENCE } from '../api/link.ts';
 import type { Log } from '../lib/log.ts';
-import type { Cluster, TokenIdentity } from '../ports/cluster.ts';
+import type { Cluster, ClusterErrorReason, TokenIdentity } from '../ports/cluster.ts';
 import type { AgentSession, HubHandlers, HubSession } from '../ports/link.ts';
 import { isLeaving, poolUidOf } from './slot-pod.ts';
+
+/** The API server said nothing about the token. */
+const PASSING: ReadonlySet<ClusterErrorReason> = new Set(['Unavailable', 'Timeout', 'Throttled', 'Aborted']);
 
 interface DoorOptions {
   readonly cluster: Cluster;
@@ -22,6 +25,8 @@ export function createDoor(options: DoorOptions): Pick<HubHandlers, 'authenticat
       const review = await cluster.reviewToken(token, LINK_AUDIENCE);
       if (!review.ok) {
         log.debug({ reason: review.error.reason }, 'a link token was not accepted');
+        // A server that cannot answer now has refused nobody: the caller is told to come again.
+        if (PASSING.has(review.error.reason)) throw new Error(review.error.message);
         return undefined;
       }
       return isExpected(review.value, routerUsername, slotUsername) ? review.value : undefined;

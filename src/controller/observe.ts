@@ -11,6 +11,7 @@ import type { Cluster } from '../ports/cluster.ts';
 import { AGENT_LOST_MS_MAX, SLOT_PATIENCE_MS } from './bounds.ts';
 import { type AgentRecord, type Fleet, isLoadKnown, isOutdated, listLacking, sumLoads } from './fleet.ts';
 import { findNameOwners } from './served-names.ts';
+import { flavourField, flavourOf } from './slot-flavour.ts';
 import { dataAddressOf, hasEnded, isLeaving, isReady, poolUidOf } from './slot-pod.ts';
 
 export interface LiveModel {
@@ -18,6 +19,15 @@ export interface LiveModel {
   readonly model: Model;
   readonly stable: ModelRevision | undefined;
   readonly candidate: ModelRevision | undefined;
+}
+
+export interface SlotCounts {
+  readonly existing: number;
+  readonly coming: number;
+  /** Being deleted, and still there. */
+  readonly leaving: number;
+  /** The flavours of those that are coming. */
+  readonly comingFlavours: readonly (string | undefined)[];
 }
 
 export interface World {
@@ -32,13 +42,14 @@ export interface World {
   /** Slots in which the revision is wanted awake, leaving ones left out. */
   readonly awakeSlotsOf: ReadonlyMap<string, readonly RoutedSlot[]>;
   /** By pool: slots that exist, and those of them that are new and have not reported. */
-  readonly slotCounts: ReadonlyMap<string, { readonly existing: number; readonly coming: number }>;
+  readonly slotCounts: ReadonlyMap<string, SlotCounts>;
   readonly loads: ReadonlyMap<string, ModelLoad>;
   readonly isLoadKnown: boolean;
   /** Every Ready slot and a router have been heard. */
   readonly isEverySlotKnown: boolean;
 }
 
+export const noSlots: SlotCounts = { existing: 0, coming: 0, leaving: 0, comingFlavours: [] };
 export const noLoad: ModelLoad = { queued: 0, inFlight: 0, oldestQueuedMs: 0, wakeLeaseMs: 0 };
 
 export interface ObservedAt {
@@ -55,17 +66,13 @@ export function observeWorld(cluster: Cluster, fleet: Fleet, time: ObservedAt): 
   const goingPools = new Set([...pools.values()].flatMap((pool) => (isGoing(pool) ? [pool.metadata.name] : [])));
   const revisions = new Map(cluster.list(kinds.ModelRevision).map((revision) => [revision.metadata.name, revision]));
   const slots: RoutedSlot[] = [];
-  const slotCounts = new Map<string, { existing: number; coming: number }>();
+  const slotCounts = new Map<string, SlotCounts>();
   let isEverySlotKnown = fleet.hasMetRouter();
   for (const pod of cluster.list(kinds.Pod)) {
     const pool = poolNames.get(poolUidOf(pod) ?? '');
     if (pool === undefined) continue;
     const record = fleet.agents.get(pod.metadata.uid ?? '');
-    const counts = slotCounts.get(pool) ?? { existing: 0, coming: 0 };
-    slotCounts.set(pool, {
-      existing: counts.existing + 1,
-      coming: counts.coming + (isComing(pod, record, time) ? 1 : 0),
-    });
+    slotCounts.set(pool, countSlot(slotCounts.get(pool), pod, isComing(pod, record, time)));
     if (isReady(pod) && !isLeaving(pod) && record?.hasReported !== true) isEverySlotKnown = false;
     const slot =
       record === undefined ? undefined : viewSlot(pod, { pool, isGoing: goingPools.has(pool) }, record, nowMs);
@@ -83,6 +90,16 @@ export function observeWorld(cluster: Cluster, fleet: Fleet, time: ObservedAt): 
     isLoadKnown: isLoadKnown(fleet.routers, nowMs),
     isEverySlotKnown,
   };
+}
+
+function countSlot(
+  { existing, coming, leaving, comingFlavours }: SlotCounts = noSlots,
+  pod: Pod,
+  isOnItsWay: boolean,
+): SlotCounts {
+  const counted = { existing: existing + 1, leaving: leaving + (isLeaving(pod) ? 1 : 0) };
+  if (!isOnItsWay) return { ...counted, coming, comingFlavours };
+  return { ...counted, coming: coming + 1, comingFlavours: [...comingFlavours, flavourOf(pod)] };
 }
 
 function isGoing({ metadata }: Pool): boolean {
@@ -128,6 +145,7 @@ function viewSlot(
     isUsable: session !== undefined && record.hasReported && !leaving && !isOutdated(record),
     isLeaving: leaving,
     lacks: listLacking(record),
+    ...flavourField(flavourOf(pod)),
     instances: report.instances.map((instance) => ageInstance(instance, ageMs, record)),
     assigned: record.assigned,
     address: dataAddressOf(pod, record.dataPort),

@@ -13,6 +13,7 @@ import { type AgentRecord, type Fleet, isOutdated } from './fleet.ts';
 import type { ControllerOptions } from './options.ts';
 import type { SeenChildren } from './owned-child.ts';
 import { findOwned } from './ownership.ts';
+import { renderFlavouredPod } from './slot-flavour.ts';
 import { keepNetworkPolicy } from './slot-network.ts';
 import { hasEnded, isLeaving, isReady, linkUrlOf, renderSlotPod, type SlotTemplate } from './slot-pod.ts';
 import { outcomeOfError, versionOf, writeFinalizer, writeStatus } from './status.ts';
@@ -55,10 +56,11 @@ export async function reconcilePool(name: string, context: PoolContext, signal: 
   const guarded = await keepNetworkPolicy(pool, context.linkPort, { ...context, seen: context.children, signal });
   if (guarded.type !== 'done') return guarded;
   const unseen = listUnseen(name, pods, context);
+  const lacking = context.steering.lackingIn(name);
   const plan = planSlots({
     ...pool.spec.slots,
     slots: [...pods.map((pod) => viewSlot(pod, context)), ...unseen.map(newSlot)],
-    lacking: context.steering.lackingIn(name),
+    lacking: lacking.length,
     isComplete: context.steering.isComplete(),
   });
   for (const { name: slot, reason } of plan.remove) {
@@ -66,7 +68,9 @@ export async function reconcilePool(name: string, context: PoolContext, signal: 
     if (removed.type !== 'done') return removed;
   }
   const waitMs = noteSetbacks(name, { pods, removed: plan.remove.map((slot) => slot.name), context });
-  if (plan.create > 0 && waitMs === 0) return createSlot(pool, { context, signal, more: plan.create > 1 });
+  if (plan.create > 0 && waitMs === 0) {
+    return createSlot(pool, { context, signal, more: plan.create > 1, flavour: lacking[0] });
+  }
   const status = renderPoolStatus(pool, pods, context);
   const written = await writeStatus(cluster, { kind: kinds.Pool, object: pool, status }, signal);
   if (written.type === 'done') announce(pool, status, context);
@@ -108,7 +112,7 @@ function newSlot(name: string): PoolSlot {
   return { name, isLeaving: false, isBroken: false, isOccupied: true, unusedMs: 0 };
 }
 
-function viewSlot(pod: Pod, { fleet, options, template }: PoolContext): PoolSlot {
+function viewSlot(pod: Pod, { fleet, options, steering, template }: PoolContext): PoolSlot {
   const record = fleet.agents.get(pod.metadata.uid ?? '');
   const isConnected = record?.session !== undefined;
   // A slot that dials an address we do not have any more can never reach us.
@@ -119,6 +123,7 @@ function viewSlot(pod: Pod, { fleet, options, template }: PoolContext): PoolSlot
     isLeaving: isLeaving(pod),
     isBroken: hasEnded(pod) || isLost,
     isOccupied: isOccupied(record),
+    isGivenUp: steering.isGivenUp(pod.metadata.name),
     unusedMs: sinceMs === undefined ? 0 : options.clock.nowMs() - sinceMs,
     ...(record !== undefined && isOutdated(record)
       ? { outdatedIdleMs: requestIdleMs(record, options.clock.nowMs()) }
@@ -142,11 +147,17 @@ function residentCount({ report }: AgentRecord): number {
   return (report?.instances ?? []).filter(({ rung }) => residentRungs.has(rung)).length;
 }
 
+interface SlotToMake {
+  readonly context: PoolContext;
+  readonly signal: AbortSignal;
+  /** Others are to be made after it. */
+  readonly more: boolean;
+  /** Undefined: for the built-in engines. */
+  readonly flavour: string | undefined;
+}
+
 /** One serial at a time: reserved, made, looked at again. */
-async function createSlot(
-  pool: Pool,
-  { context, signal, more }: { readonly context: PoolContext; readonly signal: AbortSignal; readonly more: boolean },
-): Promise<Outcome> {
+async function createSlot(pool: Pool, { context, signal, more, flavour }: SlotToMake): Promise<Outcome> {
   const { cluster, log } = context.options;
   const { name } = pool.metadata;
   const serial = pool.status?.nextSerial ?? 0;
@@ -157,7 +168,7 @@ async function createSlot(
     { ...versionOf(pool), signal },
   );
   if (!reserved.ok) return outcomeOfError(reserved.error);
-  const pod = renderSlotPod(pool, serial, context.template());
+  const pod = renderFlavouredPod(renderSlotPod(pool, serial, context.template()), flavour, context.template());
   context.made.set(name, (context.made.get(name) ?? new Set()).add(pod.metadata.name));
   const created = await cluster.create(kinds.Pod, pod, signal);
   if (!created.ok) {

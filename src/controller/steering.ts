@@ -30,6 +30,7 @@ import {
 import { observeWorld, type World } from './observe.ts';
 import type { ControllerOptions } from './options.ts';
 import { createSleepMemory } from './sleep-memory.ts';
+import { listLackingSlots } from './slot-flavour.ts';
 import { createPublisher } from './tables.ts';
 import { createTeller } from './targets.ts';
 import type { Trials } from './trials.ts';
@@ -72,8 +73,10 @@ export interface Steering {
   isComplete(): boolean;
   decisionOf(model: string): Decided | undefined;
   viewOf(model: string): ModelView | undefined;
-  /** Slots that placement lacks in a pool. */
-  lackingIn(pool: string): number;
+  /** The flavour of each slot that placement lacks in a pool. */
+  lackingIn(pool: string): readonly (string | undefined)[];
+  /** Whether a slot, by Pod name, is to go for one of another flavour. */
+  isGivenUp(slot: string): boolean;
   /** The model that is awake in a slot, by Pod name. */
   awakeIn(slot: string): string | undefined;
   /** The world of the last run. */
@@ -93,7 +96,8 @@ class PlanningLoop implements Steering {
   readonly #sleepMemory = createSleepMemory();
   readonly #decisions = new Map<string, Decided>();
   #views: ReadonlyMap<string, ModelView> = new Map();
-  #lacking: ReadonlyMap<string, number> = new Map();
+  #lacking: ReadonlyMap<string, readonly (string | undefined)[]> = new Map();
+  #givenUp: ReadonlySet<string> = new Set();
   #labels: ReadonlyMap<string, string> = new Map();
   #poolTexts: ReadonlyMap<string, string> = new Map();
   readonly #rungTexts = new Map<string, string>();
@@ -143,7 +147,8 @@ class PlanningLoop implements Steering {
   isComplete = () => this.#isComplete;
   decisionOf = (model: string) => this.#decisions.get(model);
   viewOf = (model: string) => this.#views.get(model);
-  lackingIn = (pool: string) => this.#lacking.get(pool) ?? 0;
+  lackingIn = (pool: string) => this.#lacking.get(pool) ?? [];
+  isGivenUp = (slot: string) => this.#givenUp.has(slot);
   awakeIn = (slot: string) => this.#labels.get(slot);
   world = () => this.#world;
 
@@ -234,15 +239,14 @@ class PlanningLoop implements Steering {
   }
 
   #noteLacking(placement: Placement, world: World): void {
-    const unmet = new Map<string, number>();
-    for (const { pool } of placement.unmet) if (pool !== undefined) unmet.set(pool, (unmet.get(pool) ?? 0) + 1);
     const before = this.#lacking;
-    // New slots that are on their way are for somebody already.
-    this.#lacking = new Map(
-      [...unmet].map(([pool, count]) => [pool, Math.max(0, count - (world.slotCounts.get(pool)?.coming ?? 0))]),
-    );
-    for (const [pool, count] of this.#lacking) {
-      if (count > 0 && before.get(pool) !== count) this.#options.onChange('Pool', pool);
+    const givenUp = this.#givenUp;
+    this.#lacking = listLackingSlots(placement, world.slotCounts);
+    this.#givenUp = new Set(placement.givenUp);
+    for (const [pool, flavours] of this.#lacking) {
+      const isNews =
+        before.get(pool)?.join() !== flavours.join() || placement.givenUp.some((slot) => !givenUp.has(slot));
+      if (flavours.length > 0 && isNews) this.#options.onChange('Pool', pool);
     }
   }
 

@@ -48,7 +48,12 @@ async function startAgent(
     release,
     connectLink: (handlers, hello) =>
       createAgentSpoke({ url: () => linkUrl, ...credentials, hello, ...common }, handlers),
-    engines: createEngines({ stateDir, threads: settings.engineThreads ?? 1, environment: process.env, ...common }),
+    engines: createEngines({
+      stateDir,
+      threads: settings.engineThreads ?? 1,
+      environment: engineEnvironment(process.env),
+      ...common,
+    }),
     stateDir,
     bindHost: settings.bindHost ?? '0.0.0.0',
     dataPort: settings.dataPort ?? 8000,
@@ -61,6 +66,13 @@ async function startAgent(
     writePrivateFile(slot.portsFile, JSON.stringify({ data: ports.dataPort, admin: ports.adminPort }));
   }
   return { facts: { ...ports }, stop: () => agent.stop(slot.graceMs) };
+}
+
+/** In an image that is not ours the agent came with libraries of its own (bin/carried-agent.sh): they are nothing for its engine. */
+function engineEnvironment(own: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { STOKER_IMAGE_LIBRARY_PATH: path, LD_LIBRARY_PATH: _ours, ...rest } = own;
+  if (path === undefined) return own;
+  return path === '' ? rest : { ...rest, LD_LIBRARY_PATH: path };
 }
 
 function slotEnvironment(): SlotEnvironment {

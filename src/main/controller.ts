@@ -9,7 +9,6 @@ import type { Settings } from '../api/settings.ts';
 import { SIMULATED_BUILD, type SimulatedWeights } from '../api/simulated-weights.ts';
 import { type AdminHandler, createStandbyHandler } from '../controller/admin.ts';
 import { createController } from '../controller/controller.ts';
-import { createLinkIdentity } from '../controller/link-identity.ts';
 import type { SlotPods } from '../controller/slot-pod.ts';
 import { createFolderWeights } from '../engine/folder-weights.ts';
 import { llamaBuild } from '../engine/llama-build.ts';
@@ -136,6 +135,8 @@ async function openDoor({ settings, log, stopping, endings }: Start, cluster: Cl
   if (isLoopback(hub.host)) {
     return { createHub: (handlers, epoch) => createHub({ ...hub, epoch }, handlers), announce: () => undefined };
   }
+  // Certificates come with a library that one machine has no use for: a tenth of a second of its start.
+  const { createLinkIdentity } = await import('../controller/link-identity.ts');
   const ending = new AbortController();
   endings.push(async () => ending.abort(new Error('stopping')));
   const signal = AbortSignal.any([stopping, ending.signal]);

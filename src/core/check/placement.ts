@@ -56,7 +56,7 @@ function checkSlot(
     if (claim === undefined) report('Unclaimed', `${revision} would stay in ${name}, and no model uses it`);
     else if (!claim.pools.includes(slot.pool))
       report('WrongPool', `${revision} would be in ${name} of a pool it may not use`);
-    if (!canRun(slot, claim?.engine))
+    if (!canRun(slot, claim))
       report('UnknownEngine', `${revision} would be in ${name}, whose agent does not know its engine`);
   }
   const pool = pools.get(slot.pool);

@@ -20,7 +20,7 @@ export interface Bench {
   readonly moves: readonly Move[];
   claimOf(revision: string): Claim | undefined;
   poolOf(name: string): PoolView | undefined;
-  /** Usable slots of a pool. */
+  /** Usable slots of a pool that are not held. */
   placesIn(pool: string): readonly Place[];
   /** Where the revision is assigned awake, leaving slots left out. */
   placesOf(revision: string): Place[];
@@ -32,6 +32,13 @@ export interface Bench {
   copyIn(place: Place): string | undefined;
   /** Takes one place in a pool's room for new slots. False when there is none. */
   takeRoom(pool: string): boolean;
+  /** From now on nobody gets it in this plan: a slot of another flavour is to take its place. */
+  hold(place: Place): void;
+  /** Holds it, and has it go. */
+  giveUp(place: Place): void;
+  readonly givenUp: readonly string[];
+  /** Takes the place of one slot of a pool that is leaving. False when there is none. */
+  takeLeaving(pool: string): boolean;
   assigned(): ReadonlyMap<string, readonly Assignment[]>;
 }
 
@@ -39,9 +46,12 @@ export function createBench(snapshot: PlaceSnapshot, bounds: PlaceBounds): Bench
   const claims = new Map(snapshot.claims.map((claim) => [claim.revision, claim]));
   const pools = new Map(snapshot.pools.map((pool) => [pool.name, pool]));
   const room = new Map(snapshot.pools.map((pool) => [pool.name, pool.room]));
+  const leaving = new Map(snapshot.pools.map((pool) => [pool.name, pool.leaving ?? 0]));
   const awakeAt = new Map<string, Set<Place>>();
   const copies = new Map<string, number>();
   const moves: Move[] = [];
+  const held = new Set<Place>();
+  const givenUp: string[] = [];
   const staying = snapshot.slots
     .filter((slot) => !slot.isLeaving)
     .map((slot) => createPlace(slot, { moves, awakeAt, copies }));
@@ -59,19 +69,27 @@ export function createBench(snapshot: PlaceSnapshot, bounds: PlaceBounds): Bench
     moves,
     claimOf: (revision) => claims.get(revision),
     poolOf: (name) => pools.get(name),
-    placesIn: (pool) => byPool.get(pool) ?? [],
+    placesIn: (pool) => (byPool.get(pool) ?? []).filter((place) => !held.has(place)),
+    hold: (place) => void held.add(place),
+    giveUp(place) {
+      held.add(place);
+      givenUp.push(place.slot.name);
+    },
+    givenUp,
     placesOf: (revision) => [...(awakeAt.get(revision) ?? [])],
     countOf: (revision) => [...(awakeAt.get(revision) ?? [])].filter((place) => copyIn(place) !== revision).length,
     copyIn,
     copiesOf: (revision) => copies.get(revision) ?? 0,
-    takeRoom(pool) {
-      const left = room.get(pool) ?? 0;
-      if (left <= 0) return false;
-      room.set(pool, left - 1);
-      return true;
-    },
+    takeRoom: (pool) => takeOne(room, pool),
+    takeLeaving: (pool) => takeOne(leaving, pool),
     assigned: () => new Map(places.map((place) => [place.slot.podUid, inOrder(place.assigned())])),
   };
+}
+
+function takeOne(left: Map<string, number>, pool: string): boolean {
+  const count = left.get(pool) ?? 0;
+  if (count > 0) left.set(pool, count - 1);
+  return count > 0;
 }
 
 interface Ledger {

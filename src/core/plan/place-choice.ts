@@ -3,20 +3,52 @@
 import { residentRungs } from '../../api/link.ts';
 import type { Bench, Place } from './bench.ts';
 import type { Claim } from './placement.ts';
-import { ascentOf, canRun, idleMsOf, reportOf } from './snapshot.ts';
+import { ascentOf, canRun, hasFlavour, idleMsOf, reportOf } from './snapshot.ts';
 
 export type Choice =
   | { readonly type: 'place'; readonly place: Place }
   /** One more slot in this pool would do, and there is room for it. */
   | { readonly type: 'grow'; readonly pool: string }
+  /** A slot of another flavour, whose occupant gives way first. */
+  | { readonly type: 'clear'; readonly place: Place }
   | { readonly type: 'none' };
 
 export function findPlace(bench: Bench, claim: Claim): Choice {
   const isWakeOnly = bench.countOf(claim.revision) >= (claim.coldMax ?? Number.POSITIVE_INFINITY);
   const places = placesFor(bench, claim).filter((place) => !isWakeOnly || hasSleepingCopy(place, claim));
-  return claim.climb === undefined
-    ? findByContents(bench, claim, { places, isWakeOnly })
-    : findByTime(bench, claim, places);
+  const choice =
+    claim.climb === undefined ? findByContents(bench, claim, { places, isWakeOnly }) : findByTime(bench, claim, places);
+  const mayReplace = choice.type === 'none' && !isWakeOnly && !places.some((place) => hasFailedIn(place, claim));
+  return mayReplace ? replaceOther(bench, claim) : choice;
+}
+
+/**
+ * A full pool makes room for one more slot of this flavour: an idle slot of another flavour goes, else an occupant of one that
+ * may give way leaves it first. One that is being left is waited for, and kept from others.
+ */
+function replaceOther(bench: Bench, claim: Claim): Choice {
+  if (!bench.isComplete) return { type: 'none' };
+  // The place of one that is on its way out, which may have been given up for this very claim.
+  const left = claim.pools.find((name) => bench.takeLeaving(name));
+  if (left !== undefined) return { type: 'grow', pool: left };
+  const others = claim.pools.flatMap((pool) => bench.placesIn(pool).filter(({ slot }) => !hasFlavour(slot, claim)));
+  const empty = others.filter((place) => place.awake() === undefined);
+  const idle = pick(
+    empty.filter(({ slot }) => slot.instances.every(({ rung }) => !residentRungs.has(rung))),
+    (place) => [claim.pools.indexOf(place.slot.pool), place.slot.assigned.length],
+  );
+  if (idle !== undefined) {
+    bench.giveUp(idle);
+    return { type: 'grow', pool: idle.slot.pool };
+  }
+  const [emptying] = empty;
+  if (emptying !== undefined) {
+    bench.hold(emptying);
+    return { type: 'none' };
+  }
+  const yielding = others.filter((place) => mayYield(bench, place, claim));
+  const taken = pick(yielding, (place) => scoreYielding(bench, place, claim));
+  return taken === undefined ? { type: 'none' } : { type: 'clear', place: taken };
 }
 
 function findByContents(
@@ -75,7 +107,7 @@ function placesFor(bench: Bench, claim: Claim): Place[] {
   const places: Place[] = [];
   for (const pool of claim.pools) {
     for (const place of bench.placesIn(pool)) {
-      if (place.awake() !== claim.revision && canRun(place.slot, claim.engine)) places.push(place);
+      if (place.awake() !== claim.revision && canRun(place.slot, claim)) places.push(place);
     }
   }
   return places;

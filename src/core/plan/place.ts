@@ -10,7 +10,7 @@ import {
   type PlaceSnapshot,
   placeBounds,
 } from './placement.ts';
-import { type Assignment, ascentOf, canRun, type InstanceView, idleMsOf, reportOf } from './snapshot.ts';
+import { type Assignment, ascentOf, canRun, hasFlavour, type InstanceView, idleMsOf, reportOf } from './snapshot.ts';
 
 export function planPlacement(snapshot: PlaceSnapshot, bounds: PlaceBounds = placeBounds): Placement {
   const bench = createBench(snapshot, bounds);
@@ -25,7 +25,7 @@ export function planPlacement(snapshot: PlaceSnapshot, bounds: PlaceBounds = pla
     for (const claim of snapshot.claims) leaveBroken(bench, claim);
     for (const place of bench.places) trimSleepers(bench, place);
   }
-  return { assigned: bench.assigned(), moves: bench.moves, unmet };
+  return { assigned: bench.assigned(), moves: bench.moves, unmet, givenUp: bench.givenUp };
 }
 
 /** Takes away what no claim covers, and what is no longer there to be kept. */
@@ -40,7 +40,8 @@ function letGo(bench: Bench, place: Place): void {
 function whyLetGo(claim: Claim, { slot }: Place, { revision, rung }: Assignment): string | undefined {
   const report = reportOf(slot, revision);
   if (!claim.pools.includes(slot.pool)) return 'the model may not use this pool';
-  if (!canRun(slot, claim.engine)) return 'the agent does not know the engine';
+  if (!hasFlavour(slot, claim)) return 'the slot is of another engine';
+  if (!canRun(slot, claim)) return 'the agent does not know the engine';
   if (rung === 'Asleep' && !isWarm(report)) return 'the sleeper ended';
   if (rung === 'Asleep' && !claim.canSleep) return 'the model may not sleep';
   return rung === 'Staged' && report?.failure === undefined ? 'nothing keeps it here' : undefined;
@@ -68,7 +69,7 @@ function lower(bench: Bench, claim: Claim): void {
 function makeCopy(bench: Bench, place: Place, copy: CopyOrder | undefined): void {
   const claim = bench.claimOf(bench.copyIn(place) ?? '');
   if (claim === undefined || place.awake() !== undefined || !place.slot.isUsable) return;
-  if (reportOf(place.slot, claim.revision)?.failure !== undefined) return;
+  if (reportOf(place.slot, claim.revision)?.failure !== undefined || !canRun(place.slot, claim)) return;
   const instead = bench.claimOf(copy?.instead ?? '');
   if (instead !== undefined) place.set(instead, 'Absent', `a copy of ${claim.model} is worth more here`);
   place.set(claim, 'Awake', 'a copy is to sleep here');
@@ -97,14 +98,17 @@ function raise(bench: Bench): Placement['unmet'] {
       (a, b) =>
         rankNeed(bench, a) - rankNeed(bench, b) || b.waitedMs - a.waitedMs || compareText(a.revision, b.revision),
     );
+  return lacking.flatMap((claim) => raiseOne(bench, claim));
+}
+
+function raiseOne(bench: Bench, claim: Claim): Placement['unmet'] {
   const unmet: { claim: Claim; pool: string | undefined }[] = [];
-  for (const claim of lacking) {
-    for (let missing = claim.desired - bench.countOf(claim.revision); missing > 0; missing -= 1) {
-      const choice = findPlace(bench, claim);
-      if (choice.type === 'place') bringUp(bench, choice.place, claim);
-      else unmet.push({ claim, pool: choice.type === 'grow' ? choice.pool : undefined });
-      if (choice.type === 'none') break;
-    }
+  for (let missing = claim.desired - bench.countOf(claim.revision); missing > 0; missing -= 1) {
+    const choice = findPlace(bench, claim);
+    if (choice.type === 'place') bringUp(bench, choice.place, claim);
+    else unmet.push({ claim, pool: choice.type === 'grow' ? choice.pool : undefined });
+    if (choice.type === 'clear') clear(bench, choice.place, claim);
+    if (choice.type === 'none' || choice.type === 'clear') break;
   }
   return unmet;
 }
@@ -119,6 +123,13 @@ function bringUp(bench: Bench, place: Place, claim: Claim): void {
     place.set(other, 'Absent', 'somebody needs the slot');
   else if (other !== undefined) settle(place, other, `${claim.model} has waited for the slot`);
   place.set(claim, 'Awake', claim.isBusy ? 'requests wait' : 'more should be awake');
+}
+
+/** Nobody takes the slot in this plan: it is to be replaced. */
+function clear(bench: Bench, place: Place, claim: Claim): void {
+  const occupant = bench.claimOf(place.awake() ?? '');
+  if (occupant !== undefined) settle(place, occupant, `${claim.model} needs a slot of another engine`);
+  bench.hold(place);
 }
 
 /** What failed in one slot is tried in another one that is free. */

@@ -1,10 +1,9 @@
 // What placement is asked and what it answers: claims of revisions, limits of pools, assignments of slots. Plain data.
 // The rules are in place.ts, and what may never come out of them is in src/core/check/placement.ts.
-import type { SlotEngine } from '../../api/link.ts';
-import type { Assignment, SlotView } from './snapshot.ts';
+import type { Assignment, EngineNeed, SlotView } from './snapshot.ts';
 
 /** What one revision wants. A revision without a claim has to go. */
-export interface Claim {
+export interface Claim extends EngineNeed {
   readonly model: string;
   readonly revision: string;
   /** Preferred first. */
@@ -18,8 +17,6 @@ export interface Claim {
   readonly canSleep: boolean;
   /** Host memory that an instance of it holds once it sleeps. Missing: nothing is known, and it counts as none. */
   readonly asleepBytes?: number;
-  /** Only slots whose agent knows it will do. Missing: every slot will. */
-  readonly engine?: SlotEngine;
   /** Routers have requests for it. */
   readonly isBusy: boolean;
   /** It takes a slot from nobody who has work. */
@@ -49,6 +46,8 @@ export interface PoolView {
   readonly sleeperBytes?: number | undefined;
   /** Slots that are on their way or may still be made. */
   readonly room: number;
+  /** Slots that are being deleted: others can take their place when they are gone. */
+  readonly leaving?: number;
 }
 
 export interface PlaceBounds {
@@ -91,4 +90,6 @@ export interface Placement {
   readonly moves: readonly Move[];
   /** Instances for which there is no slot, and the pool in which one more would help. */
   readonly unmet: readonly { readonly claim: Claim; readonly pool: string | undefined }[];
+  /** Names of slots that should go, so that ones of another flavour can take their place. */
+  readonly givenUp: readonly string[];
 }

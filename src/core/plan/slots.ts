@@ -13,6 +13,8 @@ export interface PoolSlot {
   readonly unusedMs: number;
   /** Its agent is of another age and cannot be commanded: time since it had a request. Missing: it can be. */
   readonly outdatedIdleMs?: number;
+  /** Placement wants a slot of another flavour in its place. */
+  readonly isGivenUp?: boolean;
 }
 
 export interface SlotsSnapshot {
@@ -40,13 +42,18 @@ export function planSlots({ min, max, slots, lacking, isComplete }: SlotsSnapsho
   const staying = slots.filter((slot) => !slot.isLeaving);
   const broken = isComplete ? staying.filter((slot) => slot.isBroken) : [];
   const outdated = isComplete ? listOutdated(slots) : [];
-  const sound = staying.filter((slot) => !broken.includes(slot) && !outdated.includes(slot));
+  const givenUp = isComplete ? staying.filter((slot) => slot.isGivenUp === true && !slot.isOccupied) : [];
+  const useless = [...broken, ...outdated, ...givenUp];
+  const sound = staying.filter((slot) => !useless.includes(slot));
   const wanted = Math.min(max, Math.max(min, sound.length + lacking));
   // Those that leave still hold accelerators, so they count until they are gone.
   const create = Math.max(0, Math.min(wanted - sound.length, max - slots.length));
   const remove = [
     ...broken.map((slot) => ({ name: slot.name, reason: 'the slot does not work' })),
     ...outdated.map((slot) => ({ name: slot.name, reason: 'its agent is of a release that cannot be commanded' })),
+    ...givenUp
+      .filter((slot) => !broken.includes(slot) && !outdated.includes(slot))
+      .map(({ name }) => ({ name, reason: 'a slot of another engine is wanted in its place' })),
   ];
   if (!isComplete || lacking > 0) return { create, remove };
   return { create, remove: [...remove, ...planShrink(sound, min, max)] };

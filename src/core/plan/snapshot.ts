@@ -32,6 +32,8 @@ export interface SlotView {
   readonly isLeaving: boolean;
   /** Engines that its agent is too old for: it would refuse a whole target that names one. Missing: it knows all. */
   readonly lacks?: ReadonlySet<SlotEngine>;
+  /** The image that its engines run from, by digest. Missing: that of the built-in engines. */
+  readonly flavour?: string;
   readonly instances: readonly InstanceView[];
   readonly assigned: readonly Assignment[];
 }
@@ -81,9 +83,20 @@ export function lastingFailure(
     : undefined;
 }
 
-/** Whether a slot's agent knows the engine. */
-export function canRun(slot: SlotView, engine: SlotEngine | undefined): boolean {
-  return engine === undefined || slot.lacks?.has(engine) !== true;
+/** What of a revision decides which slots can run it. */
+export interface EngineNeed {
+  readonly engine?: SlotEngine;
+  /** The image that it runs from. Missing: that of the built-in engines. */
+  readonly flavour?: string;
+}
+
+/** Whether a slot has the engine, and its agent knows it. */
+export function canRun(slot: SlotView, need: EngineNeed = {}): boolean {
+  return hasFlavour(slot, need) && (need.engine === undefined || slot.lacks?.has(need.engine) !== true);
+}
+
+export function hasFlavour(slot: SlotView, need: EngineNeed): boolean {
+  return slot.flavour === need.flavour;
 }
 
 export function awakeIn(slot: SlotView): Assignment | undefined {

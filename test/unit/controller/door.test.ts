@@ -8,6 +8,7 @@ import { loadKeySource, SEED_SECRET } from '../../../src/controller/slot-keys.ts
 import { renderSlotPod } from '../../../src/controller/slot-pod.ts';
 import { createManualClock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
+import { fail } from '../../../src/lib/result.ts';
 import { createRng } from '../../../src/lib/rng.ts';
 import type { AgentSession, RouterSession } from '../../../src/ports/link.ts';
 import { agentHello, routerHello } from '../../support/link-messages.ts';
@@ -31,7 +32,8 @@ beforeEach(async () => {
   podName = made.value.metadata.name;
 });
 
-const door = (epoch = 3) => createDoor({ cluster, routerUsername: 'router', slotUsername, epoch, log: silentLog });
+const doorOptions = (epoch = 3) => ({ cluster, routerUsername: 'router', slotUsername, epoch, log: silentLog });
+const door = (epoch = 3) => createDoor(doorOptions(epoch));
 const ends = { id: 's', send: () => true, close: () => {} };
 function agent(changes: { identity?: object; hello?: object } = {}): AgentSession {
   const identity = { username: slotUsername, podUid, podName, ...changes.identity };
@@ -57,6 +59,15 @@ describe('who may open a session', () => {
       accepted.map((identity) => identity?.username),
       [slotUsername, 'router', undefined, undefined, undefined],
     );
+  });
+
+  test('nobody is refused by a server that cannot answer: whoever asked comes again', async () => {
+    const away = {
+      ...cluster,
+      reviewToken: async () => fail({ reason: 'Unavailable', message: 'it is away' } as const),
+    };
+    const closed = createDoor({ ...doorOptions(), cluster: away });
+    await assert.rejects(closed.authenticate('slot'), /it is away/);
   });
 
   test('the agent of a Pod that a Pool owns', () => {

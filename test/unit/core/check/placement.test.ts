@@ -15,7 +15,7 @@ function rulesBroken(
     slots.flatMap((slot) => (slot.name in assigned ? [[slot.podUid, assigned[slot.name] ?? []]] : [])),
   );
   const snapshot = placeSnapshot(slots, claims, { isComplete, sleepersPerSlotMax: 1 });
-  return checkPlacement(snapshot, { assigned: planned, moves: [], unmet: [] }).map(({ rule }) => rule);
+  return checkPlacement(snapshot, { assigned: planned, moves: [], unmet: [], givenUp: [] }).map(({ rule }) => rule);
 }
 
 describe('a plan is not carried out when', () => {
@@ -40,7 +40,12 @@ describe('a plan is not carried out when', () => {
     const claims = [claimFor('m-1', 1, { asleepBytes: 60 }), claimFor('n-1', 1, { asleepBytes: 60 })];
     const assigned = new Map([['uid-a', [assign('m-1', 'Awake'), assign('n-1', 'Asleep')]]]);
     const broken = (sleeperBytes: number) =>
-      checkPlacement(placeSnapshot([slotWith('a')], claims, { sleeperBytes }), { assigned, moves: [], unmet: [] });
+      checkPlacement(placeSnapshot([slotWith('a')], claims, { sleeperBytes }), {
+        assigned,
+        moves: [],
+        unmet: [],
+        givenUp: [],
+      });
     assert.deepEqual(
       broken(119).map(({ rule }) => rule),
       ['TooLargeAsleep'],

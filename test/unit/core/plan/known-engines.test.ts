@@ -52,7 +52,7 @@ describe('an engine that an agent does not know', () => {
     test(`is found by the linter, ${isComplete ? 'in the light' : 'in the dark'}`, () => {
       const wrong = snapshot([slot('a', old)], [claim('imitated', 'Sim')], isComplete);
       const assigned = new Map([['uid-a', [{ model: 'imitated', revision: 'imitated-1', rung: 'Awake' as const }]]]);
-      const findings = checkPlacement(wrong, { assigned, moves: [], unmet: [] });
+      const findings = checkPlacement(wrong, { assigned, moves: [], unmet: [], givenUp: [] });
       assert.deepEqual(
         findings.map(({ rule, podUid }) => [rule, podUid]),
         [['UnknownEngine', 'uid-a']],

@@ -67,3 +67,12 @@ test('there are never more than the most, and never fewer sound ones left than t
     }),
   );
 });
+
+test('a slot that is given up goes, and the one in its place is made when it is gone', () => {
+  const given = slot('a', { isGivenUp: true });
+  assert.deepEqual(plan({ min: 1, max: 1, slots: [given], lacking: 1 }), [0, ['a']]);
+  assert.deepEqual(plan({ min: 1, max: 1, slots: [{ ...given, isLeaving: true }], lacking: 1 }), [0, []]);
+  assert.deepEqual(plan({ min: 1, max: 1, lacking: 1 }), [1, []]);
+  assert.deepEqual(plan({ max: 1, slots: [{ ...given, isOccupied: true }], lacking: 1 }), [0, []]);
+  assert.deepEqual(plan({ max: 1, slots: [given], lacking: 1, isComplete: false }), [0, []]);
+});

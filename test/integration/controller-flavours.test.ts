@@ -1,0 +1,74 @@
+// Models of several engine images in one pool of one slot, on a cluster: the whole controller on a manual clock, with agents and
+// routers in memory.
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import { kinds, type Pod } from '../../src/api/kinds.ts';
+import { createLab, type Lab } from '../support/controller-lab.ts';
+import { START_MS } from '../support/lab-agent.ts';
+
+const image = `registry.example.com/vllm@sha256:${'b'.repeat(64)}`;
+const slotPods = { image: 'stoker.dev/stoker@sha256:1', pullPolicy: 'IfNotPresent', pullSecrets: [] } as const;
+
+let lab: Lab;
+beforeEach(async () => {
+  lab = await createLab({ slotPods });
+  lab.weights.set('big', { sha256: 'c'.repeat(64), sizeBytes: 1_000_000, trainedContextLength: 4096 });
+  lab.pool('default', { slots: { min: 1, max: 1 } });
+});
+afterEach(async () => {
+  await lab.stop();
+  assert.equal(lab.clock.pendingTimers(), 0, 'no timer is left');
+});
+
+const big = (engine: object) =>
+  lab.model('big', { version: { weights: { folder: { path: 'big' } }, engine: { name: 'Vllm', ...engine } } });
+const images = (pod: Pod | undefined) => pod?.spec.containers.map((container) => container.image);
+const slots = () => lab.cluster.list(kinds.Pod);
+const pinned = (model: string) =>
+  lab.cluster.must(kinds.Model, model).status?.conditions?.find(({ type }) => type === 'Pinned');
+
+test('the one slot of a pool becomes one of the image that is wanted, and back again', async () => {
+  lab.model('demo');
+  big({ image, args: ['--dtype=half'] });
+  const router = lab.router();
+  router.demand([{ model: 'demo', queued: 1 }]);
+  await lab.pass(START_MS + 500);
+  assert.deepEqual(slots().map(images), [[slotPods.image]]);
+  router.demand([{ model: 'big', queued: 1 }]);
+  await lab.pass(START_MS + 6000);
+  assert.deepEqual(slots().map(images), [[image]]);
+  const [slot] = slots();
+  const agent = lab.agents.get(slot?.metadata.name ?? '');
+  const [told] = agent?.targets.at(-1)?.instances ?? [];
+  assert.equal(told?.rung, 'Awake');
+  assert.ok(told?.launch.engine === 'Vllm');
+  assert.equal(told.launch.imageDigest, `sha256:${'b'.repeat(64)}`);
+  assert.deepEqual(told.launch.args, ['--dtype=half']);
+  assert.equal(lab.cluster.must(kinds.Model, 'big').status?.awake, 1);
+  router.demand([{ model: 'demo', queued: 1 }]);
+  await lab.pass(START_MS + 6000);
+  assert.deepEqual(slots().map(images), [[slotPods.image]]);
+  assert.equal(lab.cluster.must(kinds.Model, 'demo').status?.awake, 1);
+});
+
+test('a new controller takes a slot of another image for what it is', async () => {
+  big({ image });
+  const router = lab.router();
+  router.demand([{ model: 'big', queued: 1 }]);
+  await lab.pass(START_MS + 6000);
+  const before = slots().map(({ metadata }) => metadata.name);
+  await lab.restart();
+  await lab.pass(12_000);
+  assert.deepEqual(
+    slots().map(({ metadata }) => metadata.name),
+    before,
+  );
+  assert.equal(lab.cluster.must(kinds.Model, 'big').status?.awake, 1);
+});
+
+test('without an image it is refused with what to do', async () => {
+  big({});
+  await lab.pass(100);
+  assert.equal(pinned('big')?.reason, 'ImageMissing');
+  assert.match(pinned('big')?.message ?? '', /Set spec.version.engine.image/);
+});

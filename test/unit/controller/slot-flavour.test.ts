@@ -1,0 +1,75 @@
+// The Pod of a slot whose engine comes as an image of others, and which slots a pool lacks.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type Pool, poolSpecSchema } from '../../../src/api/pool.ts';
+import { flavourOf, listLackingSlots, renderFlavouredPod } from '../../../src/controller/slot-flavour.ts';
+import { linkUrlOf, renderSlotPod } from '../../../src/controller/slot-pod.ts';
+import { claimFor } from '../../support/placement.ts';
+
+const pool: Pool = {
+  apiVersion: 'stoker.dev/v1alpha1',
+  kind: 'Pool',
+  metadata: { name: 'gpus', uid: 'pool-uid' },
+  spec: poolSpecSchema.parse({}),
+};
+const flavour = `vllm/vllm-openai@sha256:${'a'.repeat(64)}`;
+const image = 'stoker.dev/stoker@sha256:1';
+const local = { linkUrl: 'wss://stoker-link:8083', serviceAccount: 'stoker-slot', release: '1.2.3' };
+const template = { ...local, slotPods: { image, pullPolicy: 'Never', pullSecrets: [] } } as const;
+
+describe('the Pod of a slot with an image that is not ours', () => {
+  const plain = renderSlotPod(pool, 1, template);
+  const pod = renderFlavouredPod(plain, flavour, template);
+  const [agent] = pod.spec.containers;
+  const [carry, check] = pod.spec.initContainers ?? [];
+
+  test('says its image on the Pod, and runs the carried agent in it', () => {
+    assert.equal(flavourOf(pod), flavour);
+    assert.equal(agent?.image, flavour);
+    assert.deepEqual(agent?.command, ['/bin/sh', '/stoker/run.sh', 'agent']);
+    assert.equal(linkUrlOf(pod), template.linkUrl);
+    assert.equal(agent?.env?.find(({ name }) => name === 'STOKER_DATA_DIR')?.value, '/var/lib/stoker');
+  });
+
+  test('has the agent carried from our image, and tried in that of the engine before it starts', () => {
+    assert.equal(carry?.image, image);
+    assert.equal(carry?.imagePullPolicy, 'Never');
+    assert.equal(check?.image, flavour);
+    assert.deepEqual(check?.command, ['/bin/sh', '/stoker/run.sh', 'check']);
+    const mounts = [carry, check, agent].map((one) => one?.volumeMounts?.find(({ name }) => name === 'carried-agent'));
+    assert.deepEqual(
+      mounts.map((mount) => mount?.readOnly === true),
+      [false, true, true],
+    );
+  });
+
+  test('keeps to the rules of every slot', () => {
+    const [before] = plain.spec.containers;
+    assert.deepEqual(pod.spec.securityContext, plain.spec.securityContext);
+    for (const one of [carry, check, agent]) assert.deepEqual(one?.securityContext, before?.securityContext);
+    assert.deepEqual(agent?.resources, before?.resources);
+    assert.deepEqual(agent?.readinessProbe, before?.readinessProbe);
+    assert.equal(pod.spec.shareProcessNamespace, true);
+  });
+
+  test('is the one of the built-in engines without an image, and on one machine', () => {
+    assert.equal(renderFlavouredPod(plain, undefined, template), plain);
+    assert.equal(renderFlavouredPod(plain, flavour, local), plain);
+    assert.equal(flavourOf(plain), undefined);
+  });
+});
+
+test('slots on their way are for somebody of their image', () => {
+  const unmet = (wanted: string | undefined) => ({
+    claim: claimFor('m-1', 1, wanted === undefined ? {} : { flavour: wanted }),
+    pool: 'gpus',
+  });
+  const placement = {
+    assigned: new Map(),
+    moves: [],
+    givenUp: [],
+    unmet: [unmet('a'), unmet(undefined), unmet('a'), unmet('b'), { ...unmet('c'), pool: undefined }],
+  };
+  const slotCounts = new Map([['gpus', { comingFlavours: ['a', 'other'] }]]);
+  assert.deepEqual([...listLackingSlots(placement, slotCounts)], [['gpus', [undefined, 'a', 'b']]]);
+});
