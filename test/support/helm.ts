@@ -55,15 +55,27 @@ export function helm(...args: readonly string[]): { readonly status: number | nu
   return { status, output: status === 0 ? stdout : stderr };
 }
 
-function argsOf(options: RenderOptions): string[] {
-  const { set = [], setJson = [], apiVersions = [] } = options;
+/** What `helm lint` and `helm template` both understand. */
+function flagsOf({ set = [], setJson = [], ...options }: RenderOptions): string[] {
   return [
-    ...['template', 'stoker', `charts/${options.chart ?? 'stoker'}`],
     ...['--namespace', options.namespace ?? 'llm', '--kube-version', options.kubeVersion ?? '1.34.0'],
     ...set.flatMap((pair) => ['--set', pair]),
     ...setJson.flatMap((pair) => ['--set-json', pair]),
+  ];
+}
+
+function argsOf(options: RenderOptions): string[] {
+  const { apiVersions = [] } = options;
+  return [
+    ...['template', 'stoker', `charts/${options.chart ?? 'stoker'}`],
+    ...flagsOf(options),
     ...apiVersions.flatMap((version) => ['--api-versions', version]),
   ];
+}
+
+export function lintChart(options: RenderOptions): ReturnType<typeof helm> {
+  const { status, output } = helm('lint', '--strict', `charts/${options.chart ?? 'stoker'}`, ...flagsOf(options));
+  return { status, output };
 }
 
 /** The text that helm renders. Fails the test with helm's own words when it does not. */
