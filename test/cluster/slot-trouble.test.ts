@@ -77,6 +77,11 @@ describe('slots that cannot be', { timeout: 240_000 }, () => {
     await lab.create('pools', simulatedPool('sim', { min: 1, max: 1 }));
     await lab.create('models', simulatedModel('waits', 'sim', { scaling: { minAwake: 1 } }));
     await lab.until(async () => (await livePods()).length === 1, 'the slot to be made');
+    // What is written about new objects has been written by then, and does not count as said about trouble.
+    const isSettled = async () =>
+      conditionOf(await lab.get('pools', 'sim'), 'SlotTrouble') !== undefined &&
+      conditionOf(await lab.get('models', 'waits'), 'Ready')?.reason === 'NoSlot';
+    await lab.until(isSettled, 'both objects to be looked at');
   });
   after(async () => {
     await lab.stop();
