@@ -22,6 +22,7 @@ interface Demo {
   readonly client: OpenAI;
   readonly openai: string;
   readonly status: string;
+  readonly readyMs: number;
 }
 
 async function main(): Promise<void> {
@@ -29,6 +30,7 @@ async function main(): Promise<void> {
   const demo = await step('start', () => startDemo(dataDir));
   let failed = true;
   try {
+    figure('time to ready', seconds(demo.readyMs), { measuredMs: demo.readyMs, atMostMs: 3000 });
     await step('nothing is awake', () => checkNothingAwake(demo));
     await step('a cold stream is held and answered', () => checkColdStream(demo));
     await step('kubectl', () => checkKubectl(demo));
@@ -87,11 +89,10 @@ async function startDemo(dataDir: string): Promise<Demo> {
     child.once('exit', (code) => reject(new Error(`stoker up ended with ${code}: ${screen}`)));
   });
   const readyMs = systemClock.nowMs() - startedMs;
-  figure('time to ready', seconds(readyMs), { measuredMs: readyMs, atMostMs: 3000 });
   assert.match(screen, /curl -N .*"stream":true/, 'the screen has a line to paste');
   const addresses = addressesSchema.required().parse(JSON.parse(readFileSync(join(dataDir, 'addresses.json'), 'utf8')));
   const client = new OpenAI({ baseURL: `${addresses.openai}/v1`, apiKey: 'none', maxRetries: 0 });
-  return { process: child, dataDir, client, openai: addresses.openai, status: addresses.status };
+  return { process: child, dataDir, client, openai: addresses.openai, status: addresses.status, readyMs };
 }
 
 async function kubectl(demo: Demo, ...args: string[]): Promise<string> {

@@ -25,6 +25,8 @@ addPart(
   'Run everything on this machine: a small Kubernetes API, a node, the controller and the router.',
   async (settings) => {
     const { upPart } = await import('./up.ts');
+    // Whoever read the screen may be gone. Everything is still stopped in order then.
+    process.stdout.on('error', () => undefined);
     return upPart(settings, (text) => process.stdout.write(text));
   },
 );

@@ -159,3 +159,10 @@ describe('stoker up, stopping and starting', { timeout: 120_000 }, () => {
     server.close();
   });
 });
+
+test('whoever read its screen is gone: it still stops in order, and leaves nothing', async () => {
+  const stoker = await startStoker();
+  stoker.process.stdout?.destroy();
+  assert.deepEqual(await stoker.stop(), []);
+  assert.equal(stoker.process.exitCode, 0);
+});
