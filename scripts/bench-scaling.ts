@@ -20,5 +20,5 @@ for (const [title, run] of parts) {
   missed += rows.filter(({ verdict }) => verdict === 'missed').length;
   process.stdout.write(`\n${title}\n${renderRows(rows)}`);
 }
-process.stdout.write(missed === 0 ? '\nAll targets are met.\n' : `\n${missed} targets are missed.\n`);
+process.stdout.write(missed === 0 ? '\nAll targets are met.\n' : `\nTargets that are missed: ${missed}.\n`);
 process.exitCode = missed === 0 ? 0 : 1;

@@ -20,21 +20,23 @@ const sizeSchema = z
   .optional()
   .meta({ description: 'Its size in bytes. Unset: the source is asked.' });
 
+/** Files that are written down one by one. `where` says how the source finds each. */
+const writtenFiles = <Where extends z.ZodRawShape>(where: Where) =>
+  z
+    .array(
+      z.object({
+        ...where,
+        path: pathSchema,
+        sha256: sha256Schema.meta({ description: 'The digest that it must have.' }),
+        sizeBytes: sizeSchema,
+      }),
+    )
+    .min(1)
+    .max(WRITTEN_FILES_MAX)
+    .meta({ description: 'Every file of the weights.' });
+
 const httpSchema = z
-  .object({
-    files: z
-      .array(
-        z.object({
-          url: sourceUrlSchema.meta({ description: 'Its address.' }),
-          path: pathSchema,
-          sha256: sha256Schema.meta({ description: 'The digest that it must have.' }),
-          sizeBytes: sizeSchema,
-        }),
-      )
-      .min(1)
-      .max(WRITTEN_FILES_MAX)
-      .meta({ description: 'Every file of the weights.' }),
-  })
+  .object({ files: writtenFiles({ url: sourceUrlSchema.meta({ description: 'Its address.' }) }) })
   .meta({ description: 'Weights at plain addresses.' });
 
 const hubSchema = z
@@ -81,18 +83,7 @@ const s3Schema = z
       .max(64)
       .default('us-east-1')
       .meta({ description: 'The region that requests are signed for.' }),
-    files: z
-      .array(
-        z.object({
-          key: z.string().min(1).max(1024).meta({ description: 'Its key in the bucket.' }),
-          path: pathSchema,
-          sha256: sha256Schema.meta({ description: 'The digest that it must have.' }),
-          sizeBytes: sizeSchema,
-        }),
-      )
-      .min(1)
-      .max(WRITTEN_FILES_MAX)
-      .meta({ description: 'Every file of the weights.' }),
+    files: writtenFiles({ key: z.string().min(1).max(1024).meta({ description: 'Its key in the bucket.' }) }),
   })
   .meta({ description: 'Weights in an S3-compatible store.' });
 

@@ -191,7 +191,7 @@ class RunningRouter implements Router {
   }
 
   #sendDemand(): void {
-    const models = this.#context.queues.takeDemand();
+    const models = this.#context.queues.demand();
     if (this.#link.isConnected()) this.#link.send(renderDemand(models));
   }
 

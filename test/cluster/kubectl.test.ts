@@ -11,8 +11,9 @@ import { modelSpecSchema } from '../../src/api/model.ts';
 import { modelRevisionSpecSchema } from '../../src/api/model-revision.ts';
 import { poolSpecSchema } from '../../src/api/pool.ts';
 import { openTestCluster, type TestCluster } from '../support/cluster/test-cluster.ts';
-import { judgedObjects, model, pool, revision } from '../support/judged-objects.ts';
+import { judgedObjects } from '../support/judged-objects.ts';
 import { createKubectl, type Kubectl } from '../support/kubectl.ts';
+import { model, pool, revision } from '../support/plain-objects.ts';
 
 const schemas = { Pool: poolSpecSchema, Model: modelSpecSchema, ModelRevision: modelRevisionSpecSchema };
 

@@ -7,7 +7,8 @@ import { createKubeClient, type KubeClient } from '../../src/kube/client.ts';
 import { type Lab, startLab } from '../support/cluster/lab.ts';
 import { expect, openTestCluster } from '../support/cluster/test-cluster.ts';
 import { type RenderedObject, renderChart } from '../support/helm.ts';
-import { judgedObjects, model, pool, revision } from '../support/judged-objects.ts';
+import { judgedObjects } from '../support/judged-objects.ts';
+import { model, pool, revision } from '../support/plain-objects.ts';
 
 const POLICIES = '/apis/admissionregistration.k8s.io/v1';
 const REFUSED_MIN = 60;

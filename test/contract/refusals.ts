@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isOurKind } from '../../src/api/validate-object.ts';
-import { type JudgedObject, judgedObjects } from '../support/judged-objects.ts';
+import { judgedObjects } from '../support/judged-objects.ts';
+import type { JudgedObject } from '../support/plain-objects.ts';
 import { type Answer, type Json, Model, ModelRevision, Pool, type Session } from './session.ts';
 
 const kindsByName: Readonly<Record<string, typeof Model | typeof Pool | typeof ModelRevision>> = {

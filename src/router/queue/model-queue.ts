@@ -1,13 +1,12 @@
 // Everything of one model that waits or runs in this router: the queue, who is let go next and where to, arrivals and the
 // claim that refused callers left. A request goes out only when an endpoint has a free share. Never talks to anybody.
-import { DEMAND_WAITING_MAX, type ModelDemand } from '../../api/link.ts';
+import type { ModelDemand } from '../../api/link.ts';
 import { createArrivalHistory } from '../../core/route/arrivals.ts';
 import { pickEndpoint } from '../../core/route/endpoint-pick.ts';
 import { createQueueOrder, type QueueItem } from '../../core/route/queue-order.ts';
 import type { RoutedEndpoint, RoutingTable } from '../../core/route/table.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { RouterBounds } from '../bounds.ts';
-import { type AnswerSeen, createDemandSamples } from './demand-samples.ts';
 import type { EndpointBook } from './endpoint-book.ts';
 
 /** The right to send one request to one endpoint. */
@@ -45,19 +44,14 @@ export interface ModelQueue {
   /** Undefined when the queue is full. */
   enter(request: QueueRequest): Place | undefined;
   /** Counts a request for this model, whatever becomes of it. */
-  arrived(promptTokens: number): void;
-  /** An answer is over. */
-  answered(seen: AnswerSeen): void;
+  arrived(): void;
   /** Claims an awake instance for a caller who was sent away and will be back. */
   claimWake(leaseMs: number): void;
   /** Lets go whoever can go now. */
   pump(): void;
   onTableChange(): void;
   demand(): ModelDemand;
-  /** The demand for the controller: with what answers told since the last time, which is gone then. */
-  takeDemand(): ModelDemand;
   arrivalCounts(): number[];
-  arrivalTokens(): number[];
   oldestWaitMs(): number;
   isIdle(): boolean;
   stop(): void;
@@ -94,8 +88,6 @@ class Queue implements ModelQueue {
   #serial = 0;
   #inFlight = 0;
   #arrivals = 0;
-  #arrivedTokens = 0;
-  readonly #samples = createDemandSamples();
   #lastArrivalMs: number | undefined;
   #claimUntilMs = 0;
   #retry: Timer | undefined;
@@ -124,14 +116,11 @@ class Queue implements ModelQueue {
     return place;
   }
 
-  arrived(promptTokens: number): void {
+  arrived(): void {
     this.#arrivals += 1;
-    this.#arrivedTokens += promptTokens;
     this.#lastArrivalMs = this.#options.clock.nowMs();
-    this.#history.add(this.#lastArrivalMs, promptTokens);
+    this.#history.add(this.#lastArrivalMs);
   }
-
-  answered = (seen: AnswerSeen) => this.#samples.add(seen);
 
   claimWake(leaseMs: number): void {
     const nowMs = this.#options.clock.nowMs();
@@ -147,14 +136,15 @@ class Queue implements ModelQueue {
     for (;;) {
       const head = this.#order.peek();
       if (head?.deliver === undefined) return;
-      const endpoint = this.#pick(head);
+      const nowMs = this.#options.clock.nowMs();
+      const endpoint = this.#pick(head, nowMs);
       if (endpoint === undefined) {
-        this.#retryLater();
+        this.#retryLater(nowMs);
         return;
       }
       const key = this.#options.table().keys.get(endpoint.podUid)?.key;
       if (key === undefined) {
-        this.#options.book.keyMissing(endpoint.instance, this.#options.clock.nowMs());
+        this.#options.book.keyMissing(endpoint.instance, nowMs);
         continue;
       }
       this.#letGo(endpoint, key);
@@ -175,20 +165,15 @@ class Queue implements ModelQueue {
       queuedTokens: waiting.reduce((sum, waiter) => sum + waiter.promptTokens, 0),
       oldestQueuedMs: this.oldestWaitMs(),
       inFlight: this.#inFlight,
-      ...(waiting.length === 0
-        ? {}
-        : { waitingTokens: waiting.slice(0, DEMAND_WAITING_MAX).map(({ promptTokens }) => promptTokens) }),
       arrivals: this.#arrivals,
-      arrivedTokens: this.#arrivedTokens,
       ...(this.#lastArrivalMs === undefined ? {} : { lastArrivalAgeMs: nowMs - this.#lastArrivalMs }),
       wakeLeaseMs: Math.max(0, this.#claimUntilMs - nowMs),
     };
   }
 
-  takeDemand = () => ({ ...this.demand(), ...this.#samples.take() });
-
-  arrivalCounts = () => this.#history.counts(this.#options.clock.nowMs());
-  arrivalTokens = () => this.#history.tokens(this.#options.clock.nowMs());
+  arrivalCounts(): number[] {
+    return this.#history.counts(this.#options.clock.nowMs());
+  }
 
   oldestWaitMs(): number {
     const oldest = this.#order.oldest();
@@ -260,22 +245,24 @@ class Queue implements ModelQueue {
   }
 
   #hasFree(waiter: Waiter): boolean {
-    return this.#pick(waiter) !== undefined;
+    return this.#pick(waiter, this.#options.clock.nowMs()) !== undefined;
   }
 
-  #pick(waiter: Waiter): RoutedEndpoint | undefined {
+  #pick(waiter: Waiter, nowMs: number): RoutedEndpoint | undefined {
     const table = this.#options.table();
     return pickEndpoint(this.#options.book.states(table.endpointsOf.get(this.model) ?? []), {
-      nowMs: this.#options.clock.nowMs(),
+      nowMs,
       stableRevision: table.byModel.get(this.model)?.stable?.revision,
       failed: waiter.avoided,
     });
   }
 
-  /** Nothing tells us that a block is over: come back when the first one is. */
-  #retryLater(): void {
+  /**
+   * Nothing tells us that a block is over: come back when the first one is. `nowMs` is the reading that found none free: by a
+   * later one a block may be over that nobody would come back for.
+   */
+  #retryLater(nowMs: number): void {
     const { book, clock } = this.#options;
-    const nowMs = clock.nowMs();
     const states = book.states(this.#options.table().endpointsOf.get(this.model) ?? []);
     const blocked = states.map((state) => state.blockedUntilMs).filter((untilMs) => untilMs > nowMs);
     if (blocked.length === 0) return;

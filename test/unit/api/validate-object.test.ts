@@ -6,7 +6,8 @@ import { resourceDefinitions } from '../../../src/api/crd.ts';
 import type { StructuralSchema } from '../../../src/api/structural-schema.ts';
 import { findUnknownFields } from '../../../src/api/unknown-fields.ts';
 import { validateObject } from '../../../src/api/validate-object.ts';
-import { judgedObjects, model, pool } from '../../support/judged-objects.ts';
+import { judgedObjects } from '../../support/judged-objects.ts';
+import { model, pool } from '../../support/plain-objects.ts';
 
 describe('validateObject', () => {
   for (const { name, object, old, problems } of judgedObjects) {

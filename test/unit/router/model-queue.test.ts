@@ -13,8 +13,15 @@ import { type TableParts, wholeTable } from '../../support/running-router.ts';
 const address = '127.0.0.1:1';
 const everything = { policy: true, endpoints: true, keys: true };
 
-function createRig(bounds: Partial<typeof routerBounds> = {}) {
-  const clock = createManualClock();
+/** `perReadingMs`: how far the clock goes on at each look. */
+function createRig(bounds: Partial<typeof routerBounds> = {}, perReadingMs = 0) {
+  const manual = createManualClock();
+  let readMs = 0;
+  const nowMs = () => {
+    readMs += perReadingMs;
+    return manual.nowMs() + readMs;
+  };
+  const clock = { ...manual, nowMs };
   const book = createEndpointBook(createRng(3));
   const heard: string[] = [];
   let table = emptyTable;
@@ -57,6 +64,24 @@ const step: fc.Arbitrary<Step> = fc.record({
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('the queue of a model', () => {
+  test('comes back for a block that ends while it looks', async () => {
+    for (let untilMs = 0.5; untilMs < 12; untilMs += 1) {
+      const rig = createRig({}, 1);
+      rig.setTable({ endpoints: [{ address, instance: 'pod-0/demo-1/1' }] });
+      rig.book.limited('pod-0/demo-1/1', untilMs);
+      let isGranted = false;
+      void rig
+        .enter('one')
+        ?.granted(new AbortController().signal)
+        .then(() => {
+          isGranted = true;
+        });
+      while (rig.clock.fireNext());
+      await settled();
+      assert.ok(isGranted, `a block until ${untilMs} ms`);
+    }
+  });
+
   test('lets go as many as the share allows, in order', async () => {
     const rig = createRig();
     const order: string[] = [];
