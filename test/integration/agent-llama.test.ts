@@ -22,8 +22,9 @@ const weights = {
 };
 const CLIMB_MS_MAX = 30_000;
 
-const question = (tokens: number) =>
+const question = (tokens: number, more: object) =>
   JSON.stringify({
+    ...more,
     model: 'demo',
     stream: true,
     temperature: 0,
@@ -47,8 +48,8 @@ describe('an agent with the built-in engine', { timeout: 120_000 }, () => {
     rmSync(stateDir, { recursive: true, force: true });
   });
 
-  const ask = async (instance: string, tokens = 20) => {
-    const answer = await running.pool.request(slotRequest(instance, { body: question(tokens) }));
+  const ask = async (instance: string, tokens = 20, more: object = {}) => {
+    const answer = await running.pool.request(slotRequest(instance, { body: question(tokens, more) }));
     return { status: answer.statusCode, body: answer.body };
   };
 
@@ -130,10 +131,10 @@ describe('an agent with the built-in engine', { timeout: 120_000 }, () => {
     assert.ok(before);
     const [pid] = await findMembers({ instance: before.id });
     assert.ok(pid);
-    // Two at once, so that the small model is not done with both of them when it is killed.
+    // Two at once with eight answers each, so that the small model is not done with both of them when it is killed.
     let isKilled = false;
     const endOf = async () => {
-      const { status, body } = await ask(before.id, 400);
+      const { status, body } = await ask(before.id, 400, { n: 8 });
       let text = '';
       for await (const bytes of body) {
         text += String(bytes);
