@@ -97,6 +97,25 @@ function push(image: string, archive: string): string {
   return archive;
 }
 
+/** An image as Models name one: by the digest of its archive. */
+interface DigestImage {
+  readonly archive: string;
+  readonly name: string;
+}
+
+function nameByDigest(name: string, archive: string): DigestImage {
+  const index = JSON.parse(run('tar', ['-xOf', archive, 'index.json'])) as { manifests: { digest: string }[] };
+  return { archive, name: `${name}@${index.manifests[0]?.digest ?? ''}` };
+}
+
+function buildEngine(): DigestImage {
+  const image = 'stoker.dev/imitated-vllm';
+  const file = 'scripts/cluster-images/Dockerfile.engine';
+  const context = 'test/support/fake-engines';
+  buildah('bud', '--layers', '--build-arg', `BASE=${BASE}`, '-f', file, '-t', `${image}:1`, context);
+  return nameByDigest(image, push(`${image}:1`, join(cache, 'engine.tar')));
+}
+
 function buildTarget(target: string, release: string): string {
   const startedMs = performance.now();
   const image = `stoker.dev/${target}:${release}`;
@@ -111,8 +130,11 @@ try {
   const release = (JSON.parse(run('cat', ['package.json'])) as { version: string }).version;
   mkdirSync(cache, { recursive: true });
   ensureBase();
+  const pause = buildPause();
   const images = {
-    pause: { archive: buildPause(), name: PAUSE_IMAGE },
+    pause: { archive: pause, name: PAUSE_IMAGE },
+    // The second holds no shell and no C library, so that nothing of ours runs in it.
+    engines: { vllm: buildEngine(), unusable: nameByDigest('stoker.dev/pause', pause) },
     archives: ['stoker', 'stoker-llama'].map((target) => buildTarget(target, release)),
   };
   process.stdout.write(`${JSON.stringify(images)}\n`);

@@ -96,13 +96,16 @@ export interface PodStatus {
     readonly message?: string;
     readonly lastTransitionTime?: string;
   }[];
-  readonly containerStatuses?: readonly {
-    readonly name: string;
-    readonly ready: boolean;
-    readonly restartCount: number;
-    readonly state?: object;
-    readonly lastState?: object;
-  }[];
+  readonly initContainerStatuses?: readonly ContainerStatus[];
+  readonly containerStatuses?: readonly ContainerStatus[];
+}
+
+export interface ContainerStatus {
+  readonly name: string;
+  readonly ready: boolean;
+  readonly restartCount: number;
+  readonly state?: object;
+  readonly lastState?: object;
 }
 
 export interface Secret extends ClusterObject {

@@ -392,10 +392,24 @@ export const welcomeSchema = z.object({
 });
 export type Welcome = z.infer<typeof welcomeSchema>;
 
+export const REDIAL_MS_TOLD_MAX = 5000;
+/** The hub's last words when it hands over: somebody else is about to listen, so dial at once and often. */
+export const movedSchema = z.object({
+  type: z.literal('moved'),
+  /** Each dial waits a random part of this: the more sessions there are, the longer. */
+  redialMs: z.int().min(0).max(REDIAL_MS_TOLD_MAX),
+});
+export type Moved = z.infer<typeof movedSchema>;
+
 export const agentToHubSchema = z.discriminatedUnion('type', [agentHelloSchema, agentReportSchema]);
-export const hubToAgentSchema = z.discriminatedUnion('type', [welcomeSchema, targetSchema, withdrawnSchema]);
+export const hubToAgentSchema = z.discriminatedUnion('type', [
+  welcomeSchema,
+  targetSchema,
+  withdrawnSchema,
+  movedSchema,
+]);
 export const routerToHubSchema = z.discriminatedUnion('type', [routerHelloSchema, demandSchema, acknowledgeSchema]);
-export const hubToRouterSchema = z.discriminatedUnion('type', [welcomeSchema, tableSchema]);
+export const hubToRouterSchema = z.discriminatedUnion('type', [welcomeSchema, tableSchema, movedSchema]);
 export type AgentHello = z.infer<typeof agentHelloSchema>;
 export type RouterHello = z.infer<typeof routerHelloSchema>;
 export type AgentToHub = z.infer<typeof agentToHubSchema>;

@@ -50,12 +50,14 @@ const podSchema = z
     memoryBytes: z.int().min(67_108_864).max(17_592_186_044_416).optional().meta({
       description: 'Memory that a slot asks the node for and may use. sharedMemoryBytes comes on top.',
     }),
-    sharedMemoryBytes: z
-      .int()
-      .min(1_048_576)
-      .max(1_099_511_627_776)
-      .optional()
-      .meta({ description: 'Size of /dev/shm, which engines on several accelerators need.' }),
+    sharedMemoryBytes: z.int().min(1_048_576).max(1_099_511_627_776).optional().meta({
+      description:
+        'Size of /dev/shm, which engines on several accelerators need. Unset: 2147483648 for each accelerator of a slot that runs an engine image and has several, out of memoryBytes.',
+    }),
+    security: z.enum(['Baseline', 'Restricted']).optional().meta({
+      description:
+        'What slots with the image of somebody else may do, as a Pod security level. Baseline, when unset: they run as the user of the image, root in most, and write where that user may. Restricted: user 65532 and a read-only root, which images made for any user bear. Slots of the built-in engines are always restricted.',
+    }),
   })
   .meta({
     description:

@@ -16,6 +16,7 @@ import type { ControllerOptions } from './options.ts';
 import type { SeenChildren } from './owned-child.ts';
 import { createPins, type Pins } from './pins.ts';
 import { type PoolSetbacks, reconcilePool } from './pool-reconciler.ts';
+import { explainRefusal } from './refusals.ts';
 import { reconcileRevision } from './revision-reconciler.ts';
 import { loadKeySource } from './slot-keys.ts';
 import { poolUidOf, type SlotTemplate, stokerImage } from './slot-pod.ts';
@@ -31,7 +32,9 @@ export interface Controller {
   /** Starts the hub and the loops; resolves with the port of the link. Rejects when the port is taken. */
   start(): Promise<{ readonly port: number }>;
   handleAdmin(request: IncomingMessage, response: ServerResponse): void;
-  /** Ends every session and every loop. Slots keep what they have. */
+  /** Ends every loop: nothing is decided, written or commanded from then on. Sessions stay open. */
+  quiesce(): Promise<void>;
+  /** Ends every session, too. Slots keep what they have. */
   stop(): Promise<void>;
 }
 
@@ -40,6 +43,16 @@ export function createController(options: ControllerOptions): Controller {
 }
 
 type Kind = 'Pool' | 'Model' | 'Pin' | 'ModelRevision' | 'Upstream' | 'Slot';
+
+/** The object that a key is about. */
+const KIND_OF = {
+  Pool: 'Pool',
+  Model: 'Model',
+  Pin: 'Model',
+  ModelRevision: 'ModelRevision',
+  Upstream: 'ModelRevision',
+  Slot: 'Pod',
+} as const satisfies Record<Kind, keyof typeof kinds>;
 
 class RunningController implements Controller {
   readonly #options: ControllerOptions;
@@ -134,13 +147,17 @@ class RunningController implements Controller {
     return { port };
   }
 
-  async stop(): Promise<void> {
+  async quiesce(): Promise<void> {
     this.#stopping.abort(new Error('the controller stops'));
     this.#unwatch?.();
     this.#resync?.cancel();
     this.#ring.stop();
     this.#steering.stop();
     await this.#queue.stop();
+  }
+
+  async stop(): Promise<void> {
+    await this.quiesce();
     await this.#hub.stop();
   }
 
@@ -350,9 +367,18 @@ class RunningController implements Controller {
   #onOutcome({ kind, name }: WorkKey<Kind>, outcome: Outcome): void {
     const { metrics, log } = this.#options;
     metrics.count('reconciles', { kind, outcome: outcome.type });
-    if (outcome.type === 'failed') {
-      log.warn({ kind, name, error: outcome.sentence }, 'an object could not be brought up to date and is tried again');
-    }
+    if (outcome.type !== 'failed') return;
+    log.warn({ kind, name, error: outcome.sentence }, 'an object could not be brought up to date and is tried again');
+    if (outcome.isRefused === true) this.#tellRefusal(kind, name, outcome.sentence);
+  }
+
+  /** For whoever looks at the object. Equal Events are counted up. */
+  #tellRefusal(kind: Kind, name: string, sentence: string): void {
+    const { cluster, log } = this.#options;
+    const { reason, message } = explainRefusal(sentence);
+    log.error({ kind, name, reason }, message);
+    const regarding = cluster.get<ClusterObject>(kinds[KIND_OF[kind]], name);
+    if (regarding !== undefined) cluster.recordEvent({ regarding, type: 'Warning', reason, message });
   }
 
   #template(): SlotTemplate {

@@ -5,14 +5,15 @@ import { kinds, type Pod } from '../api/kinds.ts';
 import { residentRungs } from '../api/link.ts';
 import type { Pool, PoolStatus } from '../api/pool.ts';
 import { addSetback, noSetbacks, type Setbacks, waitAfterSetbacks } from '../core/plan/slot-setbacks.ts';
-import { findTrouble, type SlotTrouble } from '../core/plan/slot-trouble.ts';
-import { type PoolSlot, planSlots } from '../core/plan/slots.ts';
+import { findDeparture, findTrouble, type SlotTrouble } from '../core/plan/slot-trouble.ts';
+import { type PoolSlot, planSlots, type SlotsPlan } from '../core/plan/slots.ts';
 import { idleMsOf } from '../core/plan/snapshot.ts';
 import { RESYNC_MS } from './bounds.ts';
 import { type AgentRecord, type Fleet, isOutdated } from './fleet.ts';
 import type { ControllerOptions } from './options.ts';
 import type { SeenChildren } from './owned-child.ts';
 import { findOwned } from './ownership.ts';
+import { explainRefusal, isRefusal, type Refusal } from './refusals.ts';
 import { renderFlavouredPod } from './slot-flavour.ts';
 import { keepNetworkPolicy } from './slot-network.ts';
 import { hasEnded, isLeaving, isReady, linkUrlOf, renderSlotPod, type SlotTemplate } from './slot-pod.ts';
@@ -39,6 +40,8 @@ export interface PoolContext {
 export interface PoolSetbacks extends Setbacks {
   /** The slots that there were at the last one. A later one that works ends the series. */
   readonly known: ReadonlySet<string>;
+  /** What became of the last one: how its Pod ended, or why the server did not take it. */
+  readonly trouble?: Trouble;
 }
 
 export async function reconcilePool(name: string, context: PoolContext, signal: AbortSignal): Promise<Outcome> {
@@ -54,7 +57,7 @@ export async function reconcilePool(name: string, context: PoolContext, signal: 
   const held = { kind: kinds.Pool, object: pool, finalizer: POOL_FINALIZER, isHeld: true };
   if (pool.metadata.finalizers?.includes(POOL_FINALIZER) !== true) return writeFinalizer(cluster, held, signal);
   const guarded = await keepNetworkPolicy(pool, context.linkPort, { ...context, seen: context.children, signal });
-  if (guarded.type !== 'done') return guarded;
+  if (guarded.type !== 'done' && guarded.type !== 'failed') return guarded;
   const unseen = listUnseen(name, pods, context);
   const lacking = context.steering.lackingIn(name);
   const plan = planSlots({
@@ -63,19 +66,21 @@ export async function reconcilePool(name: string, context: PoolContext, signal: 
     lacking: lacking.length,
     isComplete: context.steering.isComplete(),
   });
-  for (const { name: slot, reason } of plan.remove) {
-    const removed = await removeSlot(pods, slot, { context, signal, reason });
-    if (removed.type !== 'done') return removed;
-  }
-  const waitMs = noteSetbacks(name, { pods, removed: plan.remove.map((slot) => slot.name), context });
-  if (plan.create > 0 && waitMs === 0) {
+  const removed = await removeSlots(plan, pods, { context, signal });
+  if (removed.type !== 'done') return removed;
+  const waitMs = noteSetbacks(pool, { pods, removed: plan.remove.map((slot) => slot.name), context });
+  // Without its NetworkPolicy there is no new slot; those that there are go on.
+  const mayCreate = plan.create > 0 && guarded.type === 'done';
+  if (mayCreate && waitMs === 0) {
     return createSlot(pool, { context, signal, more: plan.create > 1, flavour: lacking[0] });
   }
-  const status = renderPoolStatus(pool, pods, context);
+  const setback = guarded.type === 'failed' ? refusalOf(guarded) : context.setbacks.get(name)?.trouble;
+  const status = renderPoolStatus(pool, pods, { context, setback });
   const written = await writeStatus(cluster, { kind: kinds.Pool, object: pool, status }, signal);
-  if (written.type === 'done') announce(pool, status, context);
-  const nextMs = plan.create > 0 ? Math.min(waitMs, RESYNC_MS) : RESYNC_MS;
-  return written.type === 'done' ? { type: 'again', afterMs: nextMs } : written;
+  if (written.type !== 'done') return written;
+  announce(pool, status, context);
+  if (guarded.type === 'failed') return guarded;
+  return { type: 'again', afterMs: plan.create > 0 ? Math.min(waitMs, RESYNC_MS) : RESYNC_MS };
 }
 
 interface SetbackFacts {
@@ -85,18 +90,22 @@ interface SetbackFacts {
 }
 
 /** How long the next slot has to wait. A Pod that ended by itself is a setback; one that works and came later ends the series. */
-function noteSetbacks(pool: string, { pods, removed, context }: SetbackFacts): number {
+function noteSetbacks(pool: Pool, { pods, removed, context }: SetbackFacts): number {
   const { fleet, options, setbacks } = context;
+  const { name } = pool.metadata;
   const nowMs = options.clock.nowMs();
   const isConnected = ({ metadata }: Pod) => fleet.agents.get(metadata.uid ?? '')?.session !== undefined;
-  const { known, ...before } = setbacks.get(pool) ?? { ...noSetbacks, known: new Set<string>() };
+  const { known, trouble, ...before }: PoolSetbacks = setbacks.get(name) ?? { ...noSetbacks, known: new Set() };
   const hasRecovered = pods.some((pod) => isConnected(pod) && !known.has(pod.metadata.name));
   const ended = pods.filter((pod) => hasEnded(pod) && removed.includes(pod.metadata.name));
   let now: Setbacks = hasRecovered ? noSetbacks : before;
   for (const _ of ended) now = addSetback(now, nowMs);
-  if (now.count === 0) setbacks.delete(pool);
+  // Their Pods are deleted next, and with them what was known.
+  const last = ended.flatMap((pod) => findTrouble(pod) ?? []).at(-1) ?? (hasRecovered ? undefined : trouble);
+  if (now.count === 0) setbacks.delete(name);
   else if (ended.length > 0 || hasRecovered) {
-    setbacks.set(pool, { ...now, known: new Set(pods.map(({ metadata }) => metadata.name)) });
+    const names = new Set(pods.map(({ metadata }) => metadata.name));
+    setbacks.set(name, { ...now, known: names, ...(last === undefined ? {} : { trouble: last }) });
   }
   return waitAfterSetbacks(now, nowMs);
 }
@@ -147,6 +156,28 @@ function residentCount({ report }: AgentRecord): number {
   return (report?.instances ?? []).filter(({ rung }) => residentRungs.has(rung)).length;
 }
 
+/** A slot that the server will not have is a setback, too: the serial that was reserved for it comes back as a change, and with
+ * it the next try. */
+function noteRefusal(pool: Pool, outcome: Outcome, { options, setbacks }: PoolContext): void {
+  const refusal = refusalOf(outcome);
+  if (refusal === undefined) return;
+  const { name } = pool.metadata;
+  const known = new Set(findOwned(options.cluster.list(kinds.Pod), pool).map(({ metadata }) => metadata.name));
+  const before = setbacks.get(name) ?? noSetbacks;
+  setbacks.set(name, { ...addSetback(before, options.clock.nowMs()), known, trouble: refusal });
+}
+
+function forgetRefusal(pool: string, { setbacks }: PoolContext): void {
+  const found = setbacks.get(pool);
+  if (found?.trouble === undefined || !isRefusal(found.trouble)) return;
+  const { trouble: _, ...rest } = found;
+  setbacks.set(pool, rest);
+}
+
+function refusalOf(outcome: Outcome): Refusal | undefined {
+  return outcome.type === 'failed' && outcome.isRefused === true ? explainRefusal(outcome.sentence) : undefined;
+}
+
 interface SlotToMake {
   readonly context: PoolContext;
   readonly signal: AbortSignal;
@@ -168,13 +199,17 @@ async function createSlot(pool: Pool, { context, signal, more, flavour }: SlotTo
     { ...versionOf(pool), signal },
   );
   if (!reserved.ok) return outcomeOfError(reserved.error);
-  const pod = renderFlavouredPod(renderSlotPod(pool, serial, context.template()), flavour, context.template());
+  const template = context.template();
+  const pod = renderFlavouredPod(renderSlotPod(pool, serial, template), flavour, { pool, template });
   context.made.set(name, (context.made.get(name) ?? new Set()).add(pod.metadata.name));
   const created = await cluster.create(kinds.Pod, pod, signal);
   if (!created.ok) {
     context.made.get(name)?.delete(pod.metadata.name);
-    return outcomeOfError(created.error);
+    const outcome = outcomeOfError(created.error);
+    noteRefusal(pool, outcome, context);
+    return outcome;
   }
+  forgetRefusal(name, context);
   log.info({ pool: name, slot: pod.metadata.name, serial }, 'a slot is made');
   cluster.recordEvent({
     regarding: pool,
@@ -183,6 +218,18 @@ async function createSlot(pool: Pool, { context, signal, more, flavour }: SlotTo
     message: `Made the slot ${pod.metadata.name}.`,
   });
   return more ? { type: 'conflict' } : done;
+}
+
+async function removeSlots(
+  { remove }: SlotsPlan,
+  pods: readonly Pod[],
+  { context, signal }: { readonly context: PoolContext; readonly signal: AbortSignal },
+): Promise<Outcome> {
+  for (const { name, reason } of remove) {
+    const removed = await removeSlot(pods, name, { context, signal, reason });
+    if (removed.type !== 'done') return removed;
+  }
+  return done;
 }
 
 async function removeSlot(
@@ -228,13 +275,21 @@ function announce(pool: Pool, status: PoolStatus, { options }: PoolContext): voi
   }
 }
 
-function renderPoolStatus(pool: Pool, pods: readonly Pod[], { fleet, options }: PoolContext): PoolStatus {
+interface StatusFacts {
+  readonly context: PoolContext;
+  /** What became of the last slot, or why the next one cannot be made. */
+  readonly setback: Trouble | undefined;
+}
+
+function renderPoolStatus(pool: Pool, pods: readonly Pod[], { context, setback }: StatusFacts): PoolStatus {
+  const { fleet, options } = context;
   const records = pods.flatMap((pod) => fleet.agents.get(pod.metadata.uid ?? '') ?? []);
   const connected = records.filter(({ session, report }) => session !== undefined && report !== undefined);
   const instances = connected.flatMap(({ report }) => report?.instances ?? []);
   const observedGeneration = pool.metadata.generation ?? 0;
   const wallMs = options.clock.wallMs();
-  const troubles = pods.filter((pod) => !isLeaving(pod)).flatMap((pod) => findTrouble(pod) ?? []);
+  const found = pods.flatMap((pod) => (isLeaving(pod) ? findDeparture(pod) : findTrouble(pod)) ?? []);
+  const troubles = setback === undefined ? found : [...found, setback];
   const readiness = judgeReady(pool, { pods, connected: connected.length, trouble: troubles[0] });
   const verdicts = [readiness, judgeTroubles(troubles), judgeAgents(records, pods)];
   return {
@@ -253,6 +308,7 @@ function renderPoolStatus(pool: Pool, pods: readonly Pod[], { fleet, options }: 
 }
 
 type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
+type Trouble = SlotTrouble | Refusal;
 
 /** Slots whose agents this controller can only listen to (DESIGN §14.1). */
 function judgeAgents(records: readonly AgentRecord[], pods: readonly Pod[]): Verdict {
@@ -265,7 +321,7 @@ function judgeAgents(records: readonly AgentRecord[], pods: readonly Pod[]): Ver
   return { type: 'AgentOutdated', status: 'True', reason: 'AgentOutdated', message: message.slice(0, 1024) };
 }
 
-function judgeTroubles([first, ...others]: readonly SlotTrouble[]): Verdict {
+function judgeTroubles([first, ...others]: readonly Trouble[]): Verdict {
   if (first === undefined) {
     return { type: 'SlotTrouble', status: 'False', reason: 'NoTrouble', message: 'Nothing is wrong with a slot.' };
   }
@@ -281,7 +337,7 @@ function judgeTroubles([first, ...others]: readonly SlotTrouble[]): Verdict {
 interface SlotFacts {
   readonly pods: readonly Pod[];
   readonly connected: number;
-  readonly trouble: SlotTrouble | undefined;
+  readonly trouble: Trouble | undefined;
 }
 
 function judgeReady(pool: Pool, { pods, connected, trouble }: SlotFacts): Verdict {

@@ -1,8 +1,17 @@
 // Flavours of slots: the image that a slot's engines run from. A slot has one for all of its life, written on its Pod. An image
 // that is not ours gets the agent by an init container; nothing in it has to be prepared for Stoker.
-import type { ContainerSpec, EnvVar, Pod } from '../api/kinds.ts';
+import type { ContainerSpec, EnvVar, Pod, PodVolume } from '../api/kinds.ts';
+import type { Pool } from '../api/pool.ts';
 import type { Placement } from '../core/plan/placement.ts';
-import type { SlotTemplate } from './slot-pod.ts';
+import { CHECK_CONTAINER } from '../core/plan/slot-trouble.ts';
+import {
+  RESTRICTED_CONTAINER,
+  RESTRICTED_POD,
+  RESTRICTED_USER,
+  SHARED_MEMORY_PATH,
+  SHARED_VOLUME,
+  type SlotTemplate,
+} from './slot-pod.ts';
 
 /** On a slot's Pod: the image of its engines, by digest. Missing: the built-in engines. */
 const FLAVOUR_ANNOTATION = 'stoker.dev/engine-image';
@@ -13,16 +22,31 @@ const RUN_SCRIPT = `${CARRIED_FOLDER}/run.sh`;
 const DATA_FOLDER = '/var/lib/stoker';
 const CACHE_FOLDER = `${DATA_FOLDER}/cache`;
 
-/** What our own image says by itself. Caches of engines go where a slot may write. */
+/** What our own image says by itself. Caches of engines go where a slot may write, whoever it runs as. */
 const CARRIED_ENVIRONMENT: readonly EnvVar[] = [
   { name: 'STOKER_DATA_DIR', value: DATA_FOLDER },
-  { name: 'HOME', value: DATA_FOLDER },
   { name: 'XDG_CACHE_HOME', value: CACHE_FOLDER },
   { name: 'VLLM_CACHE_ROOT', value: `${CACHE_FOLDER}/vllm` },
-  // Without it the folder's name is made of the user's, which the image does not know.
+  // Without it the folder's name is made of the user's, which the image may not know.
   { name: 'TORCHINDUCTOR_CACHE_DIR', value: `${CACHE_FOLDER}/torchinductor` },
   { name: 'TRITON_CACHE_DIR', value: `${CACHE_FOLDER}/triton` },
 ];
+/** The image knows nothing of our user: a home, and a name for whoever asks for it instead of looking it up. */
+const STRANGER_ENVIRONMENT: readonly EnvVar[] = [
+  { name: 'HOME', value: DATA_FOLDER },
+  { name: 'USER', value: 'stoker' },
+  { name: 'LOGNAME', value: 'stoker' },
+];
+
+/** The Pod security level `baseline`: as the image says, mostly root, but without any right of root's beyond its files. */
+const { fsGroup, seccompProfile } = RESTRICTED_POD;
+const BASELINE_POD = { fsGroup, seccompProfile };
+const BASELINE_CONTAINER = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } };
+/** The init container with our image stays as every other container of ours. */
+const OWN_CONTAINER = { ...RESTRICTED_CONTAINER, ...RESTRICTED_USER };
+
+/** What engines on several accelerators talk through. A container has 64 MiB of it by itself. */
+const SHARED_BYTES_PER_ACCELERATOR = 2 * 1024 ** 3;
 
 export function flavourOf(pod: Pod): string | undefined {
   return pod.metadata.annotations?.[FLAVOUR_ANNOTATION];
@@ -52,48 +76,67 @@ export function listLackingSlots(
 }
 
 /** The Pod of a slot, brought to an image that is not ours. */
-export function renderFlavouredPod(pod: Pod, flavour: string | undefined, { slotPods }: SlotTemplate): Pod {
-  if (flavour === undefined || slotPods === undefined) return pod;
+export function renderFlavouredPod(
+  pod: Pod,
+  flavour: string | undefined,
+  { pool, template: { slotPods } }: { readonly pool: Pool; readonly template: SlotTemplate },
+): Pod {
+  const [agent, ...others] = pod.spec.containers;
+  if (flavour === undefined || slotPods === undefined || agent === undefined) return pod;
   const { metadata, spec } = pod;
-  const [agent, ...others] = spec.containers;
-  if (agent === undefined) return pod;
-  const { securityContext } = agent;
-  const frame = { ...(securityContext === undefined ? {} : { securityContext }), resources: SMALL };
-  const carry: ContainerSpec = {
-    name: 'carry-agent',
-    image: slotPods.image,
-    imagePullPolicy: slotPods.pullPolicy,
-    command: ['/bin/sh', '/app/bin/carry-agent.sh', '/app', CARRIED_FOLDER],
-    volumeMounts: [{ name: CARRIED, mountPath: CARRIED_FOLDER }],
-    ...frame,
-  };
-  const carried = { name: CARRIED, mountPath: CARRIED_FOLDER, readOnly: true };
-  const check: ContainerSpec = {
-    name: 'check-image',
+  const isRestricted = pool.spec.pod?.security === 'Restricted';
+  const foreign = {
     image: flavour,
     imagePullPolicy: 'IfNotPresent',
-    command: ['/bin/sh', RUN_SCRIPT, 'check'],
-    volumeMounts: [carried],
-    ...frame,
-  };
+    securityContext: isRestricted ? RESTRICTED_CONTAINER : BASELINE_CONTAINER,
+  } as const;
+  const shared = renderShared(pool, agent);
+  const carried = { name: CARRIED, mountPath: CARRIED_FOLDER, readOnly: true };
   const engine: ContainerSpec = {
     ...agent,
-    image: flavour,
-    imagePullPolicy: 'IfNotPresent',
+    ...foreign,
     command: ['/bin/sh', RUN_SCRIPT, 'agent'],
-    env: [...(agent.env ?? []), ...CARRIED_ENVIRONMENT],
-    volumeMounts: [...(agent.volumeMounts ?? []), carried],
+    env: [...(agent.env ?? []), ...CARRIED_ENVIRONMENT, ...(isRestricted ? STRANGER_ENVIRONMENT : [])],
+    volumeMounts: [...(agent.volumeMounts ?? []), ...shared.mounts, carried],
   };
   return {
     ...pod,
     metadata: { ...metadata, annotations: { ...metadata.annotations, [FLAVOUR_ANNOTATION]: flavour } },
     spec: {
       ...spec,
-      initContainers: [carry, check],
+      securityContext: isRestricted ? RESTRICTED_POD : BASELINE_POD,
+      initContainers: [
+        {
+          name: 'carry-agent',
+          image: slotPods.image,
+          imagePullPolicy: slotPods.pullPolicy,
+          command: ['/bin/sh', '/app/bin/carry-agent.sh', '/app', CARRIED_FOLDER],
+          volumeMounts: [{ name: CARRIED, mountPath: CARRIED_FOLDER }],
+          securityContext: OWN_CONTAINER,
+          resources: SMALL,
+        },
+        {
+          name: CHECK_CONTAINER,
+          ...foreign,
+          command: ['/bin/sh', RUN_SCRIPT, 'check'],
+          volumeMounts: [carried],
+          resources: SMALL,
+        },
+      ],
       containers: [engine, ...others],
-      volumes: [...(spec.volumes ?? []), { name: CARRIED, emptyDir: {} }],
+      volumes: [...(spec.volumes ?? []), ...shared.volumes, { name: CARRIED, emptyDir: {} }],
     },
   };
+}
+
+/** Where the Pool says no size, slots of several accelerators get one out of their memory. */
+function renderShared({ spec }: Pool, agent: ContainerSpec) {
+  const { countPerSlot } = spec.accelerator;
+  const hasOne = agent.volumeMounts?.some(({ mountPath }) => mountPath === SHARED_MEMORY_PATH) === true;
+  if (hasOne || countPerSlot === 1) return { volumes: [], mounts: [] };
+  const sizeLimit = String(countPerSlot * SHARED_BYTES_PER_ACCELERATOR);
+  const volume: PodVolume = { name: SHARED_VOLUME, emptyDir: { medium: 'Memory', sizeLimit } };
+  return { volumes: [volume], mounts: [{ name: SHARED_VOLUME, mountPath: SHARED_MEMORY_PATH }] };
 }
 
 /** They copy files and ask for a version. */

@@ -18,18 +18,18 @@ const LINK_FOLDER = '/var/run/stoker/link';
 const TOKEN_SECONDS = 3600;
 const LINK_URL_VARIABLE = 'STOKER_LINK_URL';
 
-const SHARED = 'shared-memory';
+export const SHARED_VOLUME = 'shared-memory';
+export const SHARED_MEMORY_PATH = '/dev/shm';
 /** The only folders that a slot writes to. */
 const WRITABLE_MOUNTS = [
   { name: 'data', mountPath: '/var/lib/stoker' },
   { name: 'tmp', mountPath: '/tmp' },
 ];
 const USER = 65_532;
+export const RESTRICTED_USER = { runAsNonRoot: true, runAsUser: USER, runAsGroup: USER };
 /** The Pod security level `restricted`. */
 export const RESTRICTED_POD = {
-  runAsNonRoot: true,
-  runAsUser: USER,
-  runAsGroup: USER,
+  ...RESTRICTED_USER,
   fsGroup: USER,
   seccompProfile: { type: 'RuntimeDefault' },
 };
@@ -187,7 +187,10 @@ function renderResources(pool: Pool, slotPods: SlotPods | undefined): NonNullabl
 
 function renderWritable(pool: Pool): PodVolume[] {
   const { sharedMemoryBytes } = pool.spec.pod ?? {};
-  const shared: PodVolume = { name: SHARED, emptyDir: { medium: 'Memory', sizeLimit: String(sharedMemoryBytes) } };
+  const shared: PodVolume = {
+    name: SHARED_VOLUME,
+    emptyDir: { medium: 'Memory', sizeLimit: String(sharedMemoryBytes) },
+  };
   return [
     ...WRITABLE_MOUNTS.map(({ name }) => ({ name, emptyDir: {} })),
     ...(sharedMemoryBytes === undefined ? [] : [shared]),
@@ -196,7 +199,7 @@ function renderWritable(pool: Pool): PodVolume[] {
 
 function sharedMemoryMount(pool: Pool, slotPods: SlotPods | undefined) {
   const isWanted = slotPods !== undefined && pool.spec.pod?.sharedMemoryBytes !== undefined;
-  return isWanted ? [{ name: SHARED, mountPath: '/dev/shm' }] : [];
+  return isWanted ? [{ name: SHARED_VOLUME, mountPath: SHARED_MEMORY_PATH }] : [];
 }
 
 function environmentOf(pool: Pool, template: SlotTemplate): EnvVar[] {

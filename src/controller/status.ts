@@ -54,6 +54,7 @@ export function outcomeOfError(error: ClusterError): Outcome {
       return {
         type: 'failed',
         sentence: error.message,
+        ...(error.reason === 'Forbidden' || error.reason === 'Invalid' ? { isRefused: true } : {}),
         ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
       };
   }

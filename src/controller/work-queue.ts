@@ -14,7 +14,13 @@ export type Outcome =
   /** Somebody else wrote meanwhile; look again at once. */
   | { readonly type: 'conflict' }
   /** Look again after a back-off, or when the server said. */
-  | { readonly type: 'failed'; readonly sentence: string; readonly retryAfterMs?: number };
+  | {
+      readonly type: 'failed';
+      readonly sentence: string;
+      readonly retryAfterMs?: number;
+      /** The server understood and will not have it: somebody has to change something. */
+      readonly isRefused?: boolean;
+    };
 
 export const done: Outcome = { type: 'done' };
 

@@ -1,7 +1,9 @@
 // The administration calls to one of our own model server processes, over its HTTP on loopback. Answers are untrusted: bounded and
 // checked against the schemas of llama/protocol.ts. Inference does not pass here.
-import { type Dispatcher, Pool } from 'undici';
+import { Pool } from 'undici';
 import type { z } from 'zod';
+import { parseJson } from '../lib/json-text.ts';
+import { readBounded } from './bounded-answer.ts';
 import { EngineError, type EngineErrorReason } from './engine-error.ts';
 import {
   type HealthAnswer,
@@ -103,29 +105,9 @@ async function exchange(
   const headers = { ...what.headers, ...(what.body === undefined ? {} : { 'content-type': 'application/json' }) };
   try {
     const answer = await pool.request({ method: what.method, path: what.path, headers, signal, ...content });
-    return { status: answer.statusCode, text: await readBounded(answer.body) };
+    return { status: answer.statusCode, text: await readBounded(answer.body, ANSWER_BYTES_MAX) };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new EngineError('EngineUnreachable', `The engine did not answer ${what.path}: ${why}`);
-  }
-}
-
-async function readBounded(body: Dispatcher.ResponseData['body']): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > ANSWER_BYTES_MAX) throw new Error(`the answer has more than ${ANSWER_BYTES_MAX} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function parseJson(text: string): unknown {
-  try {
-    const parsed: unknown = JSON.parse(text);
-    return parsed;
-  } catch {
-    return undefined;
   }
 }

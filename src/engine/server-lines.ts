@@ -1,5 +1,6 @@
 // Follows what a model server process prints: its port, then its states. Turns them into promises that also settle when the
 // process ends. Lines that are not from the server are ignored.
+import { parseJson } from '../lib/json-text.ts';
 import type { EngineExit } from '../ports/engine.ts';
 import { describeExit, EngineError } from './engine-error.ts';
 import { type ServerState, serverLineSchema } from './llama/protocol.ts';
@@ -79,13 +80,4 @@ export function createServerLines(): ServerLines {
       }, signal);
     },
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    const parsed: unknown = JSON.parse(text);
-    return parsed;
-  } catch {
-    return undefined;
-  }
 }

@@ -12,6 +12,13 @@ export const QUIET_PINGS_MAX = 3;
 export const SEND_BUFFER_BYTES_MAX = 8 * 1024 * 1024;
 /** Redials wait a random part of these, by the number of failures in a row; the last one repeats. */
 export const REDIAL_MS_MAX: readonly number[] = [200, 1000, 5000];
+/** After a hub that moved, spokes dial within this, for as long as its successor may take; then as after any other end. */
+export const MOVED_MS_MAX = 10_000;
+/** The hub's answer to how soon: every session adds to it, so that the successor meets 500 dials a second at most. */
+export const MOVED_REDIAL_MS_MIN = 300;
+export const MOVED_REDIAL_MS_PER_SESSION = 2;
+/** A dial meanwhile may lead to the address of a Pod that is gone: it is given up sooner, because the next one is near. */
+export const MOVED_CONNECT_MS_MAX = 500;
 /** A session that lived this long was a good one: the next redial is fast again. */
 export const SETTLED_MS = 5000;
 /** From our close frame to cutting the socket. */

@@ -1,7 +1,14 @@
 // One session of a spoke, from the dial to its end: upgrade with the bearer token, hello, welcome, then messages.
 // Drops what the fence refuses. Never redials: the spoke does.
 import { WebSocket } from 'ws';
-import { LINK_FRAME_BYTES_MAX, LINK_PATH, LINK_VERSION_MAX, LINK_VERSION_MIN, type Welcome } from '../api/link.ts';
+import {
+  LINK_FRAME_BYTES_MAX,
+  LINK_PATH,
+  LINK_VERSION_MAX,
+  LINK_VERSION_MIN,
+  type Moved,
+  type Welcome,
+} from '../api/link.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { HANDSHAKE_MS_MAX } from './bounds.ts';
@@ -11,8 +18,8 @@ import type { Fence, FencePair } from './fence.ts';
 import type { FrameParser } from './frames.ts';
 
 export type Inbound = { readonly type: string };
-/** What a spoke's owner sees: everything but the welcome. */
-export type Obeyed<In> = Exclude<In, Welcome>;
+/** What a spoke's owner sees: everything but what is said about the session itself. */
+export type Obeyed<In> = Exclude<In, Welcome | Moved>;
 
 export interface DialOptions<In> {
   readonly url: string;
@@ -23,8 +30,12 @@ export interface DialOptions<In> {
   readonly log: Log;
   readonly fence: Fence;
   readonly parse: FrameParser<In>;
+  /** Undefined: as long as any connection may take. */
+  readonly connectMsMax?: number | undefined;
   onOpen(welcome: Welcome): void;
   onMessage(message: Obeyed<In>): void;
+  /** The hub hands over and ends the session next. */
+  onMoved(moved: Moved): void;
   /** Called once; `wasOpen` says whether onOpen came before. */
   onEnd(reason: string, wasOpen: boolean): void;
 }
@@ -62,8 +73,9 @@ export function dial<In extends Inbound>(options: DialOptions<In>): Dialled {
     if (frame.kind === 'bad') channel?.close(1008, frame.reason);
     else if (frame.kind === 'unknown')
       options.log.debug({ type: frame.type }, 'ignored a link message of an unknown type');
-    else if (isOrdered(frame.message)) onOrdered(frame.message);
     else if (isWelcome(frame.message)) onWelcome(frame.message);
+    else if (isMoved(frame.message)) options.onMoved(frame.message);
+    else onOrdered(frame.message as Obeyed<In> & In);
   }
 
   function onWelcome(welcome: Welcome): void {
@@ -115,10 +127,11 @@ function openSocket({
   token,
   ca,
   clock,
-}: Pick<DialOptions<Inbound>, 'url' | 'token' | 'ca' | 'clock'>): WebSocket {
+  connectMsMax,
+}: Pick<DialOptions<Inbound>, 'url' | 'token' | 'ca' | 'clock' | 'connectMsMax'>): WebSocket {
   const address = new URL(LINK_PATH, url);
   return new WebSocket(address, {
-    createConnection: connector(address.protocol === 'wss:', clock),
+    createConnection: connector(address.protocol === 'wss:', clock, connectMsMax),
     headers: { authorization: `Bearer ${token}` },
     maxPayload: LINK_FRAME_BYTES_MAX,
     perMessageDeflate: false,
@@ -131,8 +144,8 @@ function isWelcome(message: Inbound): message is Welcome {
   return message.type === 'welcome';
 }
 
-function isOrdered<In extends Inbound>(message: In): message is Obeyed<In> & In {
-  return message.type !== 'welcome';
+function isMoved(message: Inbound): message is Moved {
+  return message.type === 'moved';
 }
 
 function isFenced(message: object): message is FencePair & { type: string } {

@@ -4,12 +4,18 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { LINK_FRAME_BYTES_MAX } from '../api/link.ts';
+import { LINK_FRAME_BYTES_MAX, REDIAL_MS_TOLD_MAX } from '../api/link.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { TokenIdentity } from '../ports/cluster.ts';
 import type { Hub, HubHandlers, HubSession } from '../ports/link.ts';
-import { HANDSHAKE_MS_MAX, PENDING_MAX, SESSIONS_MAX } from './bounds.ts';
+import {
+  HANDSHAKE_MS_MAX,
+  MOVED_REDIAL_MS_MIN,
+  MOVED_REDIAL_MS_PER_SESSION,
+  PENDING_MAX,
+  SESSIONS_MAX,
+} from './bounds.ts';
 import type { Channel } from './channel.ts';
 import { openHubSession } from './hub-session.ts';
 import { renderRefusal, reviewUpgrade } from './upgrade.ts';
@@ -91,6 +97,8 @@ class LinkHub implements CertifiedHub {
     this.#isStopping = true;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const socket of this.#pending) socket.destroy();
+    const redialMs = movedRedialMs(this.#sessions.size);
+    for (const session of this.#sessions.values()) session.send({ type: 'moved', redialMs });
     const channels = [...this.#channels];
     for (const channel of channels) channel.close(1001, 'the hub is stopping');
     await Promise.all(channels.map((channel) => channel.closed));
@@ -184,6 +192,11 @@ class LinkHub implements CertifiedHub {
 /** What there may be one session of: a slot by its Pod, a router by its name. */
 function sessionKey(session: HubSession): string {
   return session.role === 'agent' ? `agent ${session.hello.podUid}` : `router ${session.hello.name}`;
+}
+
+/** How long the dials of this many spokes should be spread. */
+function movedRedialMs(sessions: number): number {
+  return Math.min(REDIAL_MS_TOLD_MAX, Math.max(MOVED_REDIAL_MS_MIN, sessions * MOVED_REDIAL_MS_PER_SESSION));
 }
 
 /** Only upgrades are answered here. */

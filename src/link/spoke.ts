@@ -1,4 +1,5 @@
-// A spoke's end of the link: keeps one session with the hub, redials with full jitter, remembers the fence.
+// A spoke's end of the link: keeps one session with the hub, redials with full jitter (soon after a hub that said it moves),
+// remembers the fence.
 // Never queues messages: state is sent again after every hello.
 import {
   type AgentHello,
@@ -22,7 +23,15 @@ import type {
   Spoke,
   SpokeHandlers,
 } from '../ports/link.ts';
-import { HANDSHAKE_MS_MAX, REDIAL_MS_MAX, RENEW_RETRY_MS, RENEW_SHARE, SETTLED_MS } from './bounds.ts';
+import {
+  HANDSHAKE_MS_MAX,
+  MOVED_CONNECT_MS_MAX,
+  MOVED_MS_MAX,
+  REDIAL_MS_MAX,
+  RENEW_RETRY_MS,
+  RENEW_SHARE,
+  SETTLED_MS,
+} from './bounds.ts';
 import { type Dialled, dial, type Inbound, type Obeyed } from './dial.ts';
 import { comparePairs, createFence } from './fence.ts';
 import { createFrameParser, type FrameParser } from './frames.ts';
@@ -71,6 +80,8 @@ class LinkSpoke<Out extends object, In extends Inbound> implements Spoke<Out> {
   #openedAtMs = 0;
   #failures = 0;
   #redial: Timer | undefined;
+  /** The hub has said that another one takes its place. */
+  #moved: { readonly redialMs: number; readonly untilMs: number } | undefined;
 
   constructor(parse: FrameParser<In>, options: SpokeOptions<AnyHello>, handlers: SpokeHandlers<Obeyed<In>>) {
     this.#parse = parse;
@@ -144,9 +155,13 @@ class LinkSpoke<Out extends object, In extends Inbound> implements Spoke<Out> {
       log,
       fence: this.#fence,
       parse: this.#parse,
+      connectMsMax: this.#isMoving() ? MOVED_CONNECT_MS_MAX : undefined,
       onOpen: () => this.#onOpen(own, token),
       onMessage: (message) => {
         if (own === this.#session) this.#obey(() => this.#handlers.onMessage(message));
+      },
+      onMoved: ({ redialMs }) => {
+        if (own === this.#session) this.#moved = { redialMs, untilMs: clock.nowMs() + MOVED_MS_MAX };
       },
       onEnd: (reason, wasOpen) => this.#onEndOf(own, reason, wasOpen),
     });
@@ -167,6 +182,7 @@ class LinkSpoke<Out extends object, In extends Inbound> implements Spoke<Out> {
       void before?.close(1000, 'a newer session took its place');
     }
     this.#isOpen = true;
+    this.#moved = undefined;
     this.#token = token;
     const life = readTokenLife(token);
     if (life !== undefined) this.#renewIn(Math.max(RENEW_RETRY_MS, this.#renewalDelayMs(life)));
@@ -206,6 +222,10 @@ class LinkSpoke<Out extends object, In extends Inbound> implements Spoke<Out> {
     } else if (own === this.#session) this.#onEnd(reason, wasOpen);
   }
 
+  #isMoving(): boolean {
+    return this.#moved !== undefined && this.#options.clock.nowMs() < this.#moved.untilMs;
+  }
+
   #onEnd(reason: string, wasOpen: boolean): void {
     const { clock, log, rng } = this.#options;
     this.#session = undefined;
@@ -214,9 +234,12 @@ class LinkSpoke<Out extends object, In extends Inbound> implements Spoke<Out> {
     if (wasOpen && clock.nowMs() - this.#openedAtMs >= SETTLED_MS) this.#failures = 0;
     if (wasOpen) this.#obey(() => this.#handlers.onClose(reason));
     if (this.#state !== 'running') return;
-    const redialMs = Math.round(rng.next() * redialMsMax(this.#failures));
-    this.#failures += 1;
-    log.warn({ reason, redialMs }, 'the link is down');
+    const isMoving = this.#isMoving();
+    const redialMs = Math.round(rng.next() * (isMoving ? (this.#moved?.redialMs ?? 0) : redialMsMax(this.#failures)));
+    if (!isMoving) this.#failures += 1;
+    // What comes between two hubs is no trouble yet.
+    if (isMoving && !wasOpen) log.debug({ reason, redialMs }, 'the next hub is not there yet');
+    else log.warn({ reason, redialMs }, 'the link is down');
     this.#redial = clock.after(redialMs, () => void this.#dial());
   }
 }

@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
+import { renderAccesses } from '../api/controller-rights.ts';
 import { resourceDefinitions } from '../api/crd.ts';
 import { kinds } from '../api/kinds.ts';
 import { LINK_CA_CONFIG_MAP, LINK_SERVICE } from '../api/link.ts';
@@ -20,6 +21,7 @@ import { loadConnection } from '../kube/connection.ts';
 import { campaign } from '../kube/election.ts';
 import { guardCluster } from '../kube/guarded-cluster.ts';
 import { createLeaseStore } from '../kube/lease-store.ts';
+import { findMissingRights } from '../kube/rights-check.ts';
 import { checkServer } from '../kube/server-check.ts';
 import { systemClock } from '../lib/clock.ts';
 import { uuid } from '../lib/ids.ts';
@@ -83,6 +85,7 @@ async function startController(start: Start): Promise<StartedPart> {
     endings.push(() => client.close());
     checkLink(settings);
     await checkServer({ client, definitions: resourceDefinitions(), ...common }, start.stopping);
+    await unlessStopped(start.stopping, tellMissingRights({ client, namespace, log }, start.stopping));
     await unlessStopped(start.stopping, cluster.start());
     const leadership = await lead(start, client, namespace);
     const guarded = guardCluster(cluster, () => leadership.isHeld());
@@ -95,7 +98,11 @@ async function startController(start: Start): Promise<StartedPart> {
       metrics,
       ...common,
     });
-    endings.push(() => controller.stop());
+    // The next one need not wait for the last spoke to say goodbye: nothing is commanded any more by then.
+    endings.push(async () => {
+      await controller.quiesce();
+      await Promise.all([controller.stop(), leadership.release()]);
+    });
     const linkPort = { flag: 'link-port', variable: 'STOKER_LINK_PORT', port: linkPortOf(settings) };
     const link = await listening(linkPort, () => unlessStopped(start.stopping, controller.start()));
     door.announce(link.port);
@@ -106,6 +113,20 @@ async function startController(start: Start): Promise<StartedPart> {
     await stop();
     throw error;
   }
+}
+
+/** Once, before anything is tried: what is missing is named in one line, and what it hinders tells itself later. */
+async function tellMissingRights(
+  { client, namespace, log }: { client: KubeClient; namespace: string; log: Log },
+  signal: AbortSignal,
+): Promise<void> {
+  const missing = await findMissingRights({ client, namespace }, signal);
+  if (missing === undefined || missing.length === 0) return;
+  const remedy = 'Install the chart with rbac.create=true, or bind a Role with these to its ServiceAccount.';
+  log.error(
+    { namespace, missing: renderAccesses(missing), count: missing.length },
+    `This controller lacks rights, and goes on with what it may do. ${remedy}`,
+  );
 }
 
 async function lead({ settings, log, stopping, endings }: Start, client: KubeClient, namespace: string) {

@@ -21,9 +21,9 @@ export interface SpokeHandlers<In> {
 }
 
 export type AgentSpoke = Spoke<AgentToHub>;
-export type AgentSpokeHandlers = SpokeHandlers<Exclude<HubToAgent, { type: 'welcome' }>>;
+export type AgentSpokeHandlers = SpokeHandlers<Exclude<HubToAgent, { type: 'welcome' | 'moved' }>>;
 export type RouterSpoke = Spoke<RouterToHub>;
-export type RouterSpokeHandlers = SpokeHandlers<Exclude<HubToRouter, { type: 'welcome' }>>;
+export type RouterSpokeHandlers = SpokeHandlers<Exclude<HubToRouter, { type: 'welcome' | 'moved' }>>;
 
 interface SessionBase<Out> {
   readonly id: string;
@@ -59,7 +59,7 @@ export interface HubHandlers {
 export interface Hub {
   /** Listens; resolves with the port. */
   start(): Promise<{ readonly port: number }>;
-  /** Closes every session with 1001 and the listener. */
+  /** Tells spokes that another hub is about to take its place, closes every session with 1001, and the listener. */
   stop(): Promise<void>;
   sessions(): readonly HubSession[];
 }

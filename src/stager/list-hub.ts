@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { FILE_PATH_PATTERN, FILES_MAX, type FileSet, type StagedFile } from '../api/file-set.ts';
 import type { WeightSource } from '../api/weight-sources.ts';
-import { parseJson, readBytes, readText, type SourceClient } from './source-client.ts';
+import { parseJson } from '../lib/json-text.ts';
+import { readBytes, readText, type SourceClient } from './source-client.ts';
 import { StageError } from './stage-error.ts';
 
 const LISTING_BYTES_MAX = 8 * 1024 * 1024;

@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { FILE_PATH_PATTERN, FILES_MAX, type FileSet } from '../api/file-set.ts';
 import type { WeightSource } from '../api/weight-sources.ts';
-import { parseJson, readBytes, type SourceClient } from './source-client.ts';
+import { parseJson } from '../lib/json-text.ts';
+import { readBytes, type SourceClient } from './source-client.ts';
 import { StageError } from './stage-error.ts';
 
 const MANIFEST_BYTES_MAX = 4 * 1024 * 1024;

@@ -2,6 +2,7 @@
 // a redirect only to https or within the same origin, and sends no credential to another origin. Retries nothing itself.
 import { Agent, type Dispatcher } from 'undici';
 import { z } from 'zod';
+import { parseJson } from '../lib/json-text.ts';
 import { basicHeaders, type Headers, type Signer, signHeaders } from './credentials.ts';
 import { StageError, shownUrl } from './stage-error.ts';
 
@@ -223,12 +224,4 @@ export async function readBytes({ body }: SourceAnswer, bytesMax: number): Promi
     pieces.push(piece);
   }
   return Buffer.concat(pieces);
-}
-
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

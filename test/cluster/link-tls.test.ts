@@ -7,21 +7,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connect } from 'node:tls';
+import { type FakeSlots, startFakeSlots } from '../support/cluster/fake-slots.ts';
 import { type Lab, startLab } from '../support/cluster/lab.ts';
 import { type LinkFront, startLinkFront } from '../support/cluster/link-front.ts';
+import { simulatedPool } from '../support/cluster/questions.ts';
 import { type StokerProcess, startStokerProcess } from '../support/cluster/stoker-process.ts';
 import { expect, type Json, openTestCluster } from '../support/cluster/test-cluster.ts';
 
-const POD_IPS = { one: '10.9.0.1', two: '10.9.0.2' } as const;
+const POD_IPS = { one: '10.9.0.1', two: '10.9.0.2', three: '10.9.0.3' } as const;
+const SLOTS = 20;
+const CLEAN_MS_MAX = 3000;
+const HARD_MS_MAX = 25_000;
 const OPEN = 'a link session is open';
 
-describe('the link beyond loopback', { timeout: 120_000 }, () => {
+describe('the link beyond loopback', { timeout: 180_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'stoker-link-'));
   let lab: Lab;
   let service: LinkFront;
   let leader: StokerProcess;
   let standby: StokerProcess;
   let router: StokerProcess | undefined;
+  let slots: FakeSlots | undefined;
 
   const startController = (name: keyof typeof POD_IPS) =>
     lab.startController(name, [
@@ -57,6 +63,7 @@ describe('the link beyond loopback', { timeout: 120_000 }, () => {
   });
   after(async () => {
     await router?.stop();
+    await slots?.stop();
     await lab.stop();
     await service.close();
     await lab.cluster.close();
@@ -104,6 +111,39 @@ describe('the link beyond loopback', { timeout: 120_000 }, () => {
     await leader.gone;
     await resolve(POD_IPS.two);
     await standby.said(OPEN);
+  });
+
+  /** From `act` until every slot has a target of the next leader, whose address is `ip`. */
+  const measureHandOver = async (ip: string, act: () => void) => {
+    const epoch = ((await lab.get('leases', 'stoker-controller')).spec.leaseTransitions as number) + 1;
+    const startMs = performance.now();
+    act();
+    await resolve(ip);
+    await lab.until(async () => slots?.commandedBy(epoch) === SLOTS, `epoch ${epoch} to command every slot`);
+    return performance.now() - startMs;
+  };
+
+  test('slots over TLS are commanded by the next leader within 3 s of a clean end', async (t) => {
+    const place = {
+      url: service.url.replace('ws:', 'wss:'),
+      ca: async () => (await lab.get('configmaps', 'stoker-link-ca')).data['ca.crt'] as string,
+    };
+    slots = await startFakeSlots(lab, place);
+    await lab.create('pools', simulatedPool('sim', { min: SLOTS, max: SLOTS }));
+    await lab.until(async () => slots?.connected() === SLOTS, 'every slot to be connected');
+    leader = startController('three');
+    await leader.said('two leads');
+    const tookMs = await measureHandOver(POD_IPS.three, () => standby.signal('SIGTERM'));
+    t.diagnostic(`${SLOTS} slots: ${Math.round(tookMs)} ms`);
+    assert.ok(tookMs <= CLEAN_MS_MAX, `${Math.round(tookMs)} ms`);
+  });
+
+  test('and within 25 s when it was killed', async (t) => {
+    standby = startController('one');
+    await standby.said('three leads');
+    const tookMs = await measureHandOver(POD_IPS.one, () => leader.signal('SIGKILL'));
+    t.diagnostic(`${SLOTS} slots: ${Math.round(tookMs)} ms`);
+    assert.ok(tookMs <= HARD_MS_MAX, `${Math.round(tookMs)} ms`);
   });
 
   test('what somebody takes away comes back', async () => {

@@ -48,6 +48,25 @@ const tries: readonly Try[] = [
     says: /The ServiceAccount stoker-slot is for slots/,
   },
   {
+    name: 'a Pod that says it is a stager',
+    call: ({ core }) => ({ method: 'POST', path: `${core}/pods`, body: pod('fake', { 'stoker.dev/stages': 'm-1' }) }),
+    says: /stagers are made by the controller\. Name the source in spec\.version\.weights of the Model instead/,
+  },
+  {
+    name: 'a Pod with the account of stagers',
+    call: ({ core }) => ({ method: 'POST', path: `${core}/pods`, body: pod('fake', {}, 'stoker-stager') }),
+    says: /The ServiceAccount stoker-stager is for stagers/,
+  },
+  {
+    name: 'a Pod that is made a stager afterwards',
+    call: ({ core }) => ({
+      method: 'PATCH',
+      path: `${core}/pods/slot`,
+      body: { metadata: { labels: { 'stoker.dev/stages': 'm-1' } } },
+    }),
+    says: /label stoker\.dev\/stages is written by the controller/,
+  },
+  {
     name: 'a Pod that is given the label of a model',
     call: ({ core }) => ({
       method: 'PATCH',

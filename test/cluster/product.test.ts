@@ -170,6 +170,7 @@ function refusal(url: string, token: string, pod: { name: string; uid: string })
       parse: createFrameParser(hubToAgentSchema),
       onOpen: () => reject(new Error('it was let in')),
       onMessage: () => undefined,
+      onMoved: () => undefined,
       onEnd: (reason) => resolve(reason),
     });
   });

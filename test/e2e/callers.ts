@@ -28,7 +28,7 @@ const QUESTION_MS_MAX = 120_000;
 export async function ask(
   { url, key }: Address,
   model: string,
-  options: { tokens?: number; agent?: Agent } = {},
+  options: { tokens?: number; agent?: Agent; onContent?: () => void } = {},
 ): Promise<Answer> {
   const startedMs = performance.now();
   const seen = { status: 0, raw: '', headers: {}, firstContentMs: 0 };
@@ -52,6 +52,7 @@ export async function ask(
       seen.raw += text;
       if (seen.firstContentMs === 0 && seen.raw.includes('"content":"')) {
         seen.firstContentMs = performance.now() - startedMs;
+        options.onContent?.();
       }
     }
   } catch (error) {

@@ -62,6 +62,7 @@ export async function picture({ kubectl, namespace }: Site): Promise<string> {
       'logs',
       '--all-containers',
       '--prefix',
+      '--ignore-errors',
       '--tail=12',
       '-l',
       'app.kubernetes.io/name=stoker',

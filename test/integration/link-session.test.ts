@@ -475,6 +475,45 @@ test('redials wait a random part of 200 ms, 1 s, then 5 s; a session that lived 
   assert.deepEqual(delays.slice(5), [5000, 200]);
 });
 
+test('a hub that stops says that it moves: spokes dial every 300 ms at most for 10 s, then as after any other end', async () => {
+  const clock = createManualClock();
+  const delays: unknown[] = [];
+  const keep = (fields: LogFields) => {
+    if (fields.redialMs !== undefined) delays.push(fields.redialMs);
+  };
+  const log = { ...silentLog, warn: keep, debug: keep };
+  const { hub, url } = await startHub(recordingHandlers());
+  const next = await startHub(recordingHandlers());
+  let address = url;
+  const options = { url: () => address, token: async () => 'good', hello: () => agentHello() };
+  const highest = { next: () => 0.999999, below: () => 0 };
+  const messages: unknown[] = [];
+  const spoke = createAgentSpoke(
+    { ...options, clock, rng: highest, log },
+    { onOpen: () => {}, onMessage: (message) => messages.push(message), onClose: () => {} },
+  );
+  ends.push(() => spoke.stop());
+  spoke.start();
+  await until(() => spoke.isConnected(), 'the session');
+  clock.advance(5000);
+  address = 'ws://127.0.0.1:1';
+  await hub.stop();
+  for (let count = 1; count <= 4; count += 1) {
+    await until(() => delays.length === count, 'a failed dial');
+    clock.advance(300);
+  }
+  await until(() => delays.length === 5, 'a failed dial');
+  clock.advance(10_000);
+  for (let count = 6; count <= 8; count += 1) {
+    await until(() => delays.length === count, 'a failed dial');
+    if (count === 8) address = next.url;
+    clock.advance(5000);
+  }
+  assert.deepEqual(delays, [300, 300, 300, 300, 300, 200, 1000, 5000]);
+  await until(() => spoke.isConnected(), 'the session with the next one');
+  assert.deepEqual(messages, []);
+});
+
 test('a token that cannot be read, a useless address and a stuck token source are tried again, and stop ends it', async () => {
   const clock = createManualClock();
   const reasons: unknown[] = [];

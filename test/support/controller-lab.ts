@@ -263,7 +263,7 @@ class Router implements LabRouter {
   }
 
   #obey(message: HubToRouter): boolean {
-    if (message.type === 'welcome') return true;
+    if (message.type === 'welcome' || message.type === 'moved') return true;
     this.tables.push(message);
     this.#table = applyTable(this.#table, message);
     const { epoch, seq, versions } = this.#table;

@@ -188,7 +188,7 @@ export class FollowingAgent implements LabAgent {
   }
 
   #obey(message: HubToAgent): boolean {
-    if (message.type === 'welcome') return true;
+    if (message.type === 'welcome' || message.type === 'moved') return true;
     const { epoch, seq } = message;
     const isNewer = epoch > this.#fence.epoch || (epoch === this.#fence.epoch && seq > this.#fence.seq);
     if (!isNewer) throw new Error(`(${epoch}, ${seq}) is not above (${this.#fence.epoch}, ${this.#fence.seq})`);

@@ -1,6 +1,7 @@
 // Sets our names on an engine's answer to /v1/embeddings, which may have many megabytes: only the short members are read and
 // replaced, the vectors pass as they are. Pure.
-import { type AnswerNames, parseObject } from '../../core/stream/canonical-frames.ts';
+import type { AnswerNames } from '../../core/stream/canonical-frames.ts';
+import { parseJsonObject } from '../../lib/json-text.ts';
 import type { MemberRange, MemberScan } from './member-scan.ts';
 
 /** Longer than any member that is read; a vector list is only looked at from its start. */
@@ -32,7 +33,7 @@ export function nameEmbeddings(body: Buffer, scan: MemberScan, names: AnswerName
 function readKey(body: Buffer, { keyStart, valueStart }: MemberRange): string | undefined {
   if (valueStart - keyStart > SHORT_BYTES_MAX) return undefined;
   // With a value that is one digit it is an object of one member.
-  const one = parseObject(`{${body.toString('utf8', keyStart, valueStart)}0}`);
+  const one = parseJsonObject(`{${body.toString('utf8', keyStart, valueStart)}0}`);
   return one === undefined ? undefined : Object.keys(one)[0];
 }
 

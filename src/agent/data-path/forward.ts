@@ -5,15 +5,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Dispatcher, Pool } from 'undici';
 import { ANSWER_BYTES_MAX, EMBEDDINGS_BYTES_MAX, EMBEDDINGS_PATH } from '../../api/data-path.ts';
-import {
-  type AnswerNames,
-  createFrameStream,
-  engineError,
-  nameChunk,
-  parseObject,
-} from '../../core/stream/canonical-frames.ts';
+import { type AnswerNames, createFrameStream, engineError, nameChunk } from '../../core/stream/canonical-frames.ts';
 import { translateRefusal } from '../../core/stream/engine-refusal.ts';
 import { type Clock, deadlineSignal, type Timer } from '../../lib/clock.ts';
+import { parseJsonObject } from '../../lib/json-text.ts';
 import { RequestCut } from '../in-flight.ts';
 import type { Flight } from '../slot.ts';
 import { BODY_BYTES_MAX, ERROR_BYTES_MAX, LINGER_MS_MAX } from './bounds.ts';
@@ -123,7 +118,7 @@ async function passStream(
 
 async function passJson(given: EngineAnswer, response: ServerResponse, names: AnswerNames): Promise<void> {
   const bytes = await readBounded(given.body, ANSWER_BYTES_MAX);
-  const whole = bytes === undefined ? undefined : parseObject(bytes.toString('utf8'));
+  const whole = bytes === undefined ? undefined : parseJsonObject(bytes.toString('utf8'));
   const said = whole === undefined ? undefined : engineError(whole);
   if (said !== undefined) throw new RequestCut('upstream_failed', `The engine failed: ${said}`);
   if (whole === undefined || !Array.isArray(whole.choices)) {
@@ -137,7 +132,8 @@ async function passEmbeddings(given: EngineAnswer, response: ServerResponse, nam
   const bytes = await readBounded(given.body, EMBEDDINGS_BYTES_MAX, (chunk) => scan.push(chunk));
   const parts = bytes === undefined ? undefined : nameEmbeddings(bytes, scan, names);
   if (parts !== undefined) return sendParts(response, 200, parts);
-  const whole = bytes === undefined || bytes.length > ERROR_BYTES_MAX ? undefined : parseObject(bytes.toString('utf8'));
+  const whole =
+    bytes === undefined || bytes.length > ERROR_BYTES_MAX ? undefined : parseJsonObject(bytes.toString('utf8'));
   const said = whole === undefined ? undefined : engineError(whole);
   if (said !== undefined) throw new RequestCut('upstream_failed', `The engine failed: ${said}`);
   throw new RequestCut('upstream_garbled', 'The engine sent something that is no list of vectors.');
@@ -150,7 +146,7 @@ const passedStatuses = new Set([400, 408, 413, 422, 429, 500, 502, 503, 504]);
 
 async function passError(given: EngineAnswer, response: ServerResponse): Promise<void> {
   const bytes = await readBounded(given.body, ERROR_BYTES_MAX);
-  const whole = bytes === undefined ? undefined : parseObject(bytes.toString('utf8'));
+  const whole = bytes === undefined ? undefined : parseJsonObject(bytes.toString('utf8'));
   if (bytes !== undefined && whole !== undefined && hasErrorShape(whole) && passedStatuses.has(given.statusCode)) {
     sendJson(response, given.statusCode, bytes);
     return;

@@ -1,57 +1,29 @@
 // Checks of who may do what: the controller's account against everything that the controller does, and the caller against
 // what a person does with Stoker. Asks the server's own authorizer; changes nothing.
-import { type AccessRule, CONTROLLER_ACCOUNT, controllerRules } from '../../api/controller-rights.ts';
+import {
+  type Access,
+  accessesOf,
+  CONTROLLER_ACCOUNT,
+  controllerRules,
+  renderAccesses,
+  reviewRight,
+} from '../../api/controller-rights.ts';
 import { at, type ClusterReader } from './cluster-reader.ts';
 import { bad, doubtful, type Finding, good, skipped } from './finding.ts';
-
-interface Access {
-  readonly group: string;
-  readonly resource: string;
-  readonly subresource?: string;
-  readonly name?: string;
-  readonly verb: string;
-}
 
 const REVIEWS = '/apis/authorization.k8s.io/v1';
 /** Reviews under way at once. */
 const REVIEWS_MAX = 8;
-/** What is named in one line; the rest is counted. */
-const NAMED_MAX = 6;
 
 const personNeeds: readonly Access[] = ['pools', 'models'].flatMap((resource) =>
   ['get', 'list', 'create', 'patch', 'delete'].map((verb) => ({ group: 'stoker.dev', resource, verb })),
 );
 
-/** Every single thing that the rules allow. */
-export function accessesOf(rules: readonly AccessRule[]): Access[] {
-  return rules.flatMap(({ apiGroups, resources, resourceNames = [undefined], verbs }) =>
-    apiGroups.flatMap((group) =>
-      resources.flatMap((path) =>
-        resourceNames.flatMap((name) => verbs.map((verb) => accessOf({ group, path, name, verb }))),
-      ),
-    ),
-  );
-}
-
-function accessOf(one: { group: string; path: string; name: string | undefined; verb: string }): Access {
-  const [resource = '', subresource] = one.path.split('/');
-  return {
-    group: one.group,
-    resource,
-    verb: one.verb,
-    ...(subresource === undefined ? {} : { subresource }),
-    ...(one.name === undefined ? {} : { name: one.name }),
-  };
-}
-
 export async function checkControllerRights(reader: ClusterReader): Promise<Finding> {
   const check = 'rights of the controller';
   const user = `system:serviceaccount:${reader.namespace}:${CONTROLLER_ACCOUNT}`;
   const groups = ['system:serviceaccounts', `system:serviceaccounts:${reader.namespace}`, 'system:authenticated'];
-  const reviews: Access[] = [
-    ...accessesOf(controllerRules),
-    { group: 'authentication.k8s.io', resource: 'tokenreviews', verb: 'create' },
-  ];
+  const reviews: Access[] = [...accessesOf(controllerRules), reviewRight];
   const verdict = await lacking(reader, reviews, (attributes) => ({
     path: `${REVIEWS}/subjectaccessreviews`,
     body: review('SubjectAccessReview', { user, groups, resourceAttributes: attributes }),
@@ -61,7 +33,7 @@ export async function checkControllerRights(reader: ClusterReader): Promise<Find
   }
   if (verdict.length === 0)
     return good(check, `${CONTROLLER_ACCOUNT} may do all of the ${reviews.length} things that it does.`);
-  const message = `${CONTROLLER_ACCOUNT} may not: ${naming(verdict)}.`;
+  const message = `${CONTROLLER_ACCOUNT} may not: ${renderAccesses(verdict)}.`;
   return bad(check, message, 'Install the chart with rbac.create=true, or bind a Role with these to it.');
 }
 
@@ -73,7 +45,7 @@ export async function checkOwnRights(reader: ClusterReader): Promise<Finding> {
   }));
   if (typeof verdict === 'string') return skipped(check, verdict);
   if (verdict.length === 0) return good(check, 'You may read and change Pools and Models.');
-  return doubtful(check, `You may not: ${naming(verdict)}.`, 'Ask an administrator if you have to.');
+  return doubtful(check, `You may not: ${renderAccesses(verdict)}.`, 'Ask an administrator if you have to.');
 }
 
 function review(kind: string, spec: object): object {
@@ -107,13 +79,4 @@ async function lacking(
     }
   }
   return missing;
-}
-
-function naming(accesses: readonly Access[]): string {
-  const words = accesses.map(({ verb, group, resource, subresource, name }) => {
-    const path = `${resource}${subresource === undefined ? '' : `/${subresource}`}${group === '' ? '' : `.${group}`}`;
-    return `${verb} ${path}${name === undefined ? '' : ` ${name}`}`;
-  });
-  const more = words.length - NAMED_MAX;
-  return `${words.slice(0, NAMED_MAX).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

@@ -1,16 +1,20 @@
 // What keeps a slot's Pod from working, read from its status: the scheduler, the kubelet and its containers, in the words of
 // somebody who can mend it. Pure. Says nothing of a Pod that is only young.
-import type { Pod } from '../../api/kinds.ts';
+import type { ContainerStatus, Pod } from '../../api/kinds.ts';
 
 export interface SlotTrouble {
   /** A condition's reason, stable. */
   readonly reason:
     | 'Unschedulable'
     | 'ImagePullFailed'
+    | 'ImageUnusable'
     | 'ContainerNotCreated'
+    | 'InitFailed'
     | 'OutOfMemory'
     | 'AgentCrashing'
     | 'Evicted'
+    | 'DiskFull'
+    | 'Preempted'
     | 'Refused'
     | 'Ended'
     | 'NodeLost'
@@ -19,16 +23,18 @@ export interface SlotTrouble {
   readonly message: string;
 }
 
-type ContainerStatus = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number];
+/** The init container that tries an engine's image: its name in the Pod. */
+export const CHECK_CONTAINER = 'check-image';
 
 const PULL_REASONS = new Set(['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull']);
 const CREATE_REASONS = new Set(['CreateContainerConfigError', 'CreateContainerError', 'RunContainerError']);
+/** A Pod of higher priority took its place: by the scheduler, or by the kubelet for a critical Pod. */
+const PREEMPTED = new Set(['Preempting', 'PreemptionByScheduler', 'Preempted']);
+/** What the kubelet says of a disk: of the node, or of what one Pod may use. */
+const DISK = /ephemeral-storage|nodefs|imagefs|inodes|emptyDir|DiskPressure/i;
 /** Reasons of a Pod that somebody sent away, in its status or in its condition DisruptionTarget. */
 const SENT_AWAY: Readonly<Record<string, string>> = {
   Evicted: 'The node ran short of memory, disk or processes.',
-  Preempting: 'A Pod of higher priority took its place.',
-  PreemptionByScheduler: 'A Pod of higher priority took its place.',
-  Preempted: 'A Pod of higher priority took its place.',
   EvictionByEvictionAPI: 'Somebody drained its node.',
   DeletionByTaintManager: 'Its node has a taint that it does not tolerate, or is lost.',
   TerminationByKubelet: 'The node shut down or ran short of resources.',
@@ -36,6 +42,12 @@ const SENT_AWAY: Readonly<Record<string, string>> = {
   NodeShutdown: 'The node shut down.',
 };
 const TEXT_CHARS_MAX = 400;
+
+/** The same of a Pod that is being deleted: only what sends it away is news then, not how it ends. */
+export function findDeparture(pod: Pod): SlotTrouble | undefined {
+  const trouble = pod.status === undefined ? undefined : (judgeDisruption(pod.status) ?? judgeNode(pod));
+  return trouble === undefined ? undefined : named(pod, trouble);
+}
 
 /** Undefined when nothing is known to be wrong. */
 export function findTrouble(pod: Pod): SlotTrouble | undefined {
@@ -45,11 +57,20 @@ export function findTrouble(pod: Pod): SlotTrouble | undefined {
   const trouble =
     status.phase === 'Failed' || status.phase === 'Succeeded'
       ? judgeEnd(status)
-      : (judgeDisruption(status) ?? judgePlace(pod) ?? judgeContainers(status.containerStatuses ?? []));
-  if (trouble !== undefined) return { ...trouble, message: `Slot ${name}: ${trouble.message}` };
+      : (judgeDisruption(status) ??
+        judgePlace(pod) ??
+        judgeCheck(status.initContainerStatuses ?? []) ??
+        judgeImages([...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) ??
+        judgeInit(status.initContainerStatuses ?? [], name) ??
+        judgeContainers(status.containerStatuses ?? []));
+  if (trouble !== undefined) return named(pod, trouble);
   const isReady = conditionOf(status, 'Ready')?.status === 'True';
   const said = status.message ?? '';
   return isReady || said === '' ? undefined : { reason: 'NotStarted', message: `Slot ${name}: ${shorten(said)}` };
+}
+
+function named({ metadata }: Pod, { reason, message }: SlotTrouble): SlotTrouble {
+  return { reason, message: `Slot ${metadata.name}: ${message}` };
 }
 
 type Status = NonNullable<Pod['status']>;
@@ -63,7 +84,7 @@ function judgeEnd(status: Status): SlotTrouble {
   const { reason = '', message = '' } = status;
   const disruption = judgeDisruption(status);
   if (disruption !== undefined) return disruption;
-  if (reason in SENT_AWAY) return sentAway(reason, message);
+  if (reason in SENT_AWAY || PREEMPTED.has(reason)) return sentAway(reason, message);
   const memory = judgeMemory(status.containerStatuses ?? []);
   if (memory !== undefined) return memory;
   const isRefusal = /^(OutOf|UnexpectedAdmissionError|NodeAffinity|Admission|SysctlForbidden|AppArmor)/.test(reason);
@@ -82,13 +103,23 @@ function judgeDisruption(status: Status): SlotTrouble | undefined {
 }
 
 function sentAway(reason: string, message: string): SlotTrouble {
-  const why = SENT_AWAY[reason] ?? 'It was sent away.';
   const said = message === '' ? reason : shorten(message);
-  const remedy = 'A new slot is made; give slots a priorityClassName and memoryBytes if it happens often.';
+  if (PREEMPTED.has(reason)) {
+    const remedy = 'A new slot is made; give slots a priorityClassName in spec.pod of the Pool if they matter more.';
+    return { reason: 'Preempted', message: `a Pod of higher priority took its place (${said}). ${remedy}` };
+  }
+  if (DISK.test(message)) {
+    const remedy = 'A new slot is made; free the disk of the node, or give weights a volume of their own.';
+    return { reason: 'DiskFull', message: `its node ran short of disk (${said}). ${remedy}` };
+  }
+  const why = SENT_AWAY[reason] ?? 'It was sent away.';
+  const isShort = reason === 'Evicted' || reason === 'TerminationByKubelet';
+  const remedy = `A new slot is made${isShort ? '; give slots a priorityClassName and memoryBytes if it happens often' : ' elsewhere'}.`;
   return { reason: 'Evicted', message: `it is sent away from its node (${said}). ${why} ${remedy}` };
 }
 
-function judgePlace({ spec, status }: Pod): SlotTrouble | undefined {
+function judgePlace(pod: Pod): SlotTrouble | undefined {
+  const { spec, status } = pod;
   if (status === undefined) return undefined;
   const scheduled = conditionOf(status, 'PodScheduled');
   if (scheduled?.status === 'False' && scheduled.reason === 'Unschedulable') {
@@ -96,6 +127,11 @@ function judgePlace({ spec, status }: Pod): SlotTrouble | undefined {
     const remedy = `Add nodes with ${wanted ?? 'what it asks for'} free, free some, or look at nodeSelector and tolerations of the Pool.`;
     return { reason: 'Unschedulable', message: `no node takes it (${shorten(scheduled.message ?? '')}). ${remedy}` };
   }
+  return judgeNode(pod);
+}
+
+function judgeNode({ spec, status }: Pod): SlotTrouble | undefined {
+  if (status === undefined) return undefined;
   const ready = conditionOf(status, 'Ready');
   const isLost = status.reason === 'NodeLost' || (ready?.status !== 'True' && ready?.reason === 'NodeNotReady');
   if (!isLost) return undefined;
@@ -105,12 +141,15 @@ function judgePlace({ spec, status }: Pod): SlotTrouble | undefined {
   };
 }
 
-function judgeContainers(containers: readonly ContainerStatus[]): SlotTrouble | undefined {
+function judgeImages(containers: readonly ContainerStatus[]): SlotTrouble | undefined {
   for (const container of containers) {
     const { reason = '', message = '' } = partOf(container.state, 'waiting');
     const said = `${reason}${message === '' ? '' : `: ${shorten(message)}`}`;
     if (PULL_REASONS.has(reason)) {
-      const remedy = 'Look at image, tag or digest in the values of the chart, and at imagePullSecrets.';
+      const isForeign = container.name === CHECK_CONTAINER;
+      const remedy = isForeign
+        ? 'Look at spec.version.engine.image of the Model, and at imagePullSecrets in the values of the chart.'
+        : 'Look at image, tag or digest in the values of the chart, and at imagePullSecrets.';
       return { reason: 'ImagePullFailed', message: `its node does not get the image (${said}). ${remedy}` };
     }
     if (CREATE_REASONS.has(reason)) {
@@ -118,7 +157,38 @@ function judgeContainers(containers: readonly ContainerStatus[]): SlotTrouble | 
       return { reason: 'ContainerNotCreated', message: `its container cannot be made (${said}). ${remedy}` };
     }
   }
+  return undefined;
+}
+
+/** What has to run before the agent and failed. */
+function judgeInit(containers: readonly ContainerStatus[], pod: string): SlotTrouble | undefined {
+  for (const { name, ready, state, lastState } of containers) {
+    const ends = [partOf(state, 'terminated'), partOf(lastState, 'terminated')];
+    const failed = ends.find(({ exitCode = 0 }) => exitCode !== 0);
+    if (ready || failed === undefined) continue;
+    const said = shorten(failed.message ?? '') || (failed.reason ?? '');
+    const message = `its init container ${name} ended with exit code ${failed.exitCode}${said === '' ? '' : ` (${said})`}, so its agent does not start. kubectl logs ${pod} -c ${name} says more.`;
+    return { reason: 'InitFailed', message };
+  }
+  return undefined;
+}
+
+function judgeContainers(containers: readonly ContainerStatus[]): SlotTrouble | undefined {
   return judgeMemory(containers) ?? judgeCrashes(containers);
+}
+
+/** The image of an engine was tried, and it does not run the agent. Its last words say why. */
+function judgeCheck(containers: readonly ContainerStatus[]): SlotTrouble | undefined {
+  const check = containers.find(({ name }) => name === CHECK_CONTAINER);
+  const waits = partOf(check?.state, 'waiting');
+  const ends = [partOf(check?.state, 'terminated'), partOf(check?.lastState, 'terminated')];
+  const failure = ends.find(({ exitCode }) => exitCode !== undefined && exitCode !== 0);
+  const { message = '', reason = '' } = failure ?? (waits.reason === 'RunContainerError' ? waits : {});
+  if (check?.ready !== false || (message === '' && reason === '')) return undefined;
+  // Without a shell there are no last words but those of the container runtime.
+  const said = message === '' ? reason : shorten(message);
+  const remedy = 'It needs /bin/sh and glibc 2.34 or newer: change spec.version.engine.image of the Model.';
+  return { reason: 'ImageUnusable', message: `its engine's image does not run the agent (${said}). ${remedy}` };
 }
 
 /** While it is back and Ready, an old crash is history. */
@@ -136,8 +206,9 @@ function judgeMemory(containers: readonly ContainerStatus[]): SlotTrouble | unde
 function judgeCrashes(containers: readonly ContainerStatus[]): SlotTrouble | undefined {
   const crashing = containers.find(({ state }) => partOf(state, 'waiting').reason === 'CrashLoopBackOff');
   if (crashing === undefined) return undefined;
-  const { exitCode } = partOf(crashing.lastState, 'terminated');
-  const code = exitCode === undefined ? '' : `, the last time with exit code ${exitCode}`;
+  const { exitCode, message = '' } = partOf(crashing.lastState, 'terminated');
+  const said = message === '' ? '' : ` (${shorten(message)})`;
+  const code = exitCode === undefined ? '' : `, the last time with exit code ${exitCode}${said}`;
   return {
     reason: 'AgentCrashing',
     message: `its agent ended ${crashing.restartCount} times${code}. kubectl logs --previous of the Pod says why.`,

@@ -2,6 +2,7 @@
 // without gaps. A chunk that says several things becomes several frames. Pure: bytes in, bytes out.
 import { FRAME_BYTES_MAX, type FrameKind } from '../../api/data-path.ts';
 import { type OutcomeCode, renderErrorBody } from '../../api/outcomes.ts';
+import { isJsonObject, type JsonFields, parseJsonObject } from '../../lib/json-text.ts';
 import { createSseParser, SseError } from './sse-parser.ts';
 
 /** What every frame of one answer carries. */
@@ -23,8 +24,6 @@ export interface FrameStream {
   /** The error frame that ends the stream; empty when it has ended. */
   fail(code: OutcomeCode, message: string): string;
 }
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 const DONE = '[DONE]';
 const ENGINE_MESSAGE_CHARS_MAX = 500;
@@ -51,7 +50,7 @@ export function createFrameStream(names: AnswerNames): FrameStream {
   const read = (data: string): string => {
     if (state !== 'open') return '';
     if (data === DONE) return finish();
-    const chunk = parseObject(data);
+    const chunk = parseJsonObject(data);
     if (chunk === undefined) return fail('upstream_garbled', 'The engine sent a chunk that is not a JSON object.');
     const said = engineError(chunk);
     if (said !== undefined) return fail('upstream_failed', `The engine failed: ${said}`);
@@ -78,34 +77,21 @@ export function createFrameStream(names: AnswerNames): FrameStream {
 }
 
 /** Sets our names on a chunk or a whole answer. Places of fields that are there are kept. */
-export function nameChunk(chunk: JsonObject, names: AnswerNames): JsonObject {
+export function nameChunk(chunk: JsonFields, names: AnswerNames): JsonFields {
   return { ...chunk, id: names.id, model: names.model, system_fingerprint: names.systemFingerprint };
 }
 
 /** The sentence of an error that an engine sends as data; undefined when it is none. */
-export function engineError(answer: JsonObject): string | undefined {
+export function engineError(answer: JsonFields): string | undefined {
   const { error } = answer;
   if (error === undefined || error === null) return undefined;
-  const message = isObject(error) ? error.message : error;
+  const message = isJsonObject(error) ? error.message : error;
   return typeof message === 'string' ? message.slice(0, ENGINE_MESSAGE_CHARS_MAX) : 'it gave no reason.';
-}
-
-export function parseObject(text: string): JsonObject | undefined {
-  try {
-    const parsed: unknown = JSON.parse(text);
-    return isObject(parsed) ? parsed : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 interface ChunkFrame {
   readonly kind: FrameKind;
-  readonly chunk: JsonObject;
+  readonly chunk: JsonFields;
 }
 
 /** More than any request may ask for: the choices of an engine that names more are not followed. */
@@ -127,22 +113,22 @@ function createChoiceBook() {
   };
 }
 
-function choicesOf({ choices }: JsonObject): readonly JsonObject[] {
-  return Array.isArray(choices) ? choices.filter(isObject) : [];
+function choicesOf({ choices }: JsonFields): readonly JsonFields[] {
+  return Array.isArray(choices) ? choices.filter(isJsonObject) : [];
 }
 
 /** Undefined when it is not a chunk. Text before its finish before its usage, whatever way the engine packs them. */
-function splitChunk(chunk: JsonObject): readonly ChunkFrame[] | undefined {
+function splitChunk(chunk: JsonFields): readonly ChunkFrame[] | undefined {
   const { usage, ...rest } = chunk;
   const { choices } = rest;
-  if (!Array.isArray(choices) || !choices.every(isObject)) return undefined;
+  if (!Array.isArray(choices) || !choices.every(isJsonObject)) return undefined;
   const frames: ChunkFrame[] = [];
   if (choices.length > 0) frames.push(...splitChoices(rest, choices));
-  if (isObject(usage)) frames.push({ kind: 'usage', chunk: { ...rest, choices: [], usage } });
+  if (isJsonObject(usage)) frames.push({ kind: 'usage', chunk: { ...rest, choices: [], usage } });
   return frames.length > 0 ? frames : [{ kind: 'other', chunk: rest }];
 }
 
-function splitChoices(rest: JsonObject, choices: readonly JsonObject[]): readonly ChunkFrame[] {
+function splitChoices(rest: JsonFields, choices: readonly JsonFields[]): readonly ChunkFrame[] {
   const isFinish = choices.some((choice) => typeof choice.finish_reason === 'string');
   const hasContent = choices.some(choiceHasContent);
   if (!isFinish) return [{ kind: hasContent ? 'content' : isRoleOnly(choices) ? 'role' : 'other', chunk: rest }];
@@ -156,24 +142,24 @@ function splitChoices(rest: JsonObject, choices: readonly JsonObject[]): readonl
 }
 
 /** Choices of a text completion have `text` where those of a chat have `delta`. */
-function withoutContent({ logprobs: _logprobs, ...choice }: JsonObject): JsonObject {
+function withoutContent({ logprobs: _logprobs, ...choice }: JsonFields): JsonFields {
   return typeof choice.text === 'string' ? { ...choice, text: '', logprobs: null } : { ...choice, delta: {} };
 }
 
-function choiceHasContent({ text, delta }: JsonObject): boolean {
+function choiceHasContent({ text, delta }: JsonFields): boolean {
   return typeof text === 'string' ? text !== '' : isContent(delta);
 }
 
 /** Content is what a caller can see: text, reasoning, a refusal, a tool call (DESIGN §8, commit marks). */
 function isContent(delta: unknown): boolean {
-  if (!isObject(delta)) return false;
+  if (!isJsonObject(delta)) return false;
   return Object.entries(delta).some(([field, value]) => {
     if (field === 'role') return false;
     if (typeof value === 'string') return value !== '';
-    return Array.isArray(value) ? value.length > 0 : isObject(value);
+    return Array.isArray(value) ? value.length > 0 : isJsonObject(value);
   });
 }
 
-function isRoleOnly(choices: readonly JsonObject[]): boolean {
-  return choices.some((choice) => isObject(choice.delta) && typeof choice.delta.role === 'string');
+function isRoleOnly(choices: readonly JsonFields[]): boolean {
+  return choices.some((choice) => isJsonObject(choice.delta) && typeof choice.delta.role === 'string');
 }

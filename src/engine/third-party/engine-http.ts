@@ -1,7 +1,9 @@
 // The administration calls to an engine that is not ours, over its HTTP on loopback. Answers are untrusted: bounded, and
 // checked against a schema by whoever asks. Inference does not pass here.
-import { type Dispatcher, Pool } from 'undici';
+import { Pool } from 'undici';
 import type { z } from 'zod';
+import { parseJson } from '../../lib/json-text.ts';
+import { readBounded } from '../bounded-answer.ts';
 import { EngineError, type EngineErrorReason } from '../engine-error.ts';
 
 const ANSWER_BYTES_MAX = 256 * 1024;
@@ -82,24 +84,4 @@ export async function demandJson<T>(
 
 function pathOf(path: string): string {
   return path.split('?', 1)[0] ?? path;
-}
-
-async function readBounded(body: Dispatcher.ResponseData['body'], bytesMax: number): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > bytesMax) throw new Error(`the answer has more than ${bytesMax} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function parseJson(text: string): unknown {
-  try {
-    const parsed: unknown = JSON.parse(text);
-    return parsed;
-  } catch {
-    return undefined;
-  }
 }

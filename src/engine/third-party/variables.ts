@@ -7,8 +7,10 @@ const names: ReadonlySet<string> = new Set([
   'CPATH',
   'HF_HOME',
   'LIBRARY_PATH',
+  'LOGNAME',
   'OMP_NUM_THREADS',
   'PYTHONPATH',
+  'USER',
   'VIRTUAL_ENV',
   'XDG_CACHE_HOME',
 ]);

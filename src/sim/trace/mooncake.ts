@@ -1,5 +1,6 @@
 // Traces as JSON lines in the Mooncake format: timestamp (milliseconds), input_length, output_length. Other fields are passed
 // over: the blocks of a prompt (hash_ids) are not used, so no prompt is taken for cached.
+import { parseJsonObject } from '../../lib/json-text.ts';
 import type { Trace } from '../request.ts';
 import { collectTrace, type TraceRow } from './rows.ts';
 import { refuseLine } from './trace-error.ts';
@@ -15,21 +16,11 @@ function* readRows(name: string, text: string): Generator<TraceRow> {
 }
 
 function readRow(name: string, line: number, text: string): TraceRow {
-  const fields = parseObject(text);
+  const fields = parseJsonObject(text);
   if (fields === undefined) throw refuseLine(name, line, 'it is not a JSON object');
   const { timestamp, input_length: input, output_length: output } = fields;
   if (typeof timestamp !== 'number' || typeof input !== 'number' || typeof output !== 'number')
     throw refuseLine(name, line, 'timestamp, input_length and output_length must be numbers');
   if (!(timestamp >= 0)) throw refuseLine(name, line, 'the time is not a time from 0 on');
   return { line, timeMs: timestamp, promptTokens: input, outputTokens: output };
-}
-
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    // Every key is looked up by name, so what else is in it does not matter.
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
-  } catch {
-    return undefined;
-  }
 }

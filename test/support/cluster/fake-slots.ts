@@ -14,12 +14,25 @@ import type { Lab } from './lab.ts';
 
 export interface FakeSlots {
   connected(): number;
+  /** How many a leader of this epoch has given a target. */
+  commandedBy(epoch: number): number;
   stop(): Promise<void>;
 }
 
 const common = { clock: systemClock, rng: systemRng, log: silentLog };
 
-export async function startFakeSlots(lab: Lab): Promise<FakeSlots> {
+/** Where they dial: the front of the lab, unless the link is elsewhere and over TLS. */
+export interface LinkPlace {
+  readonly url: string;
+  readonly ca?: () => Promise<string>;
+}
+
+interface FakeSlot {
+  readonly spoke: AgentSpoke;
+  epoch(): number;
+}
+
+export async function startFakeSlots(lab: Lab, place: LinkPlace = lab.front): Promise<FakeSlots> {
   const client = createKubeClient(lab.cluster.connection);
   const { connection } = lab.cluster;
   const watched = createKubeCluster({
@@ -29,7 +42,7 @@ export async function startFakeSlots(lab: Lab): Promise<FakeSlots> {
     component: 'slots',
     ...common,
   });
-  const spokes = new Map<string, AgentSpoke>();
+  const slots = new Map<string, FakeSlot>();
   const bring = async (pod: Pod) => {
     const { name, uid = '' } = pod.metadata;
     const path = `/api/v1/namespaces/${lab.namespace}/pods/${name}`;
@@ -40,32 +53,34 @@ export async function startFakeSlots(lab: Lab): Promise<FakeSlots> {
     const conditions = [{ type: 'Ready', status: 'True' }];
     const status = { phase: 'Running', podIP: '127.0.0.1', conditions };
     await client.patch(kinds.Pod, { namespace: lab.namespace, name, subresource: 'status' }, { status });
-    const spoke = dialAs(lab, { name, uid, token });
-    spokes.set(name, spoke);
-    spoke.start();
+    const slot = dialAs(place, { name, uid, token });
+    slots.set(name, slot);
+    slot.spoke.start();
   };
   watched.onChange((_, name) => {
     const pod = watched.get(kinds.Pod, name);
-    if (pod === undefined || pod.spec.nodeName !== undefined || spokes.has(name)) return;
+    if (pod === undefined || pod.spec.nodeName !== undefined || slots.has(name)) return;
     void bring(pod);
   });
   await watched.start();
   return {
-    connected: () => [...spokes.values()].filter((spoke) => spoke.isConnected()).length,
+    connected: () => [...slots.values()].filter(({ spoke }) => spoke.isConnected()).length,
+    commandedBy: (wanted) => [...slots.values()].filter(({ epoch }) => epoch() === wanted).length,
     async stop() {
       await watched.stop();
-      await Promise.all([...spokes.values()].map((spoke) => spoke.stop()));
+      await Promise.all([...slots.values()].map(({ spoke }) => spoke.stop()));
       await client.close();
     },
   };
 }
 
-function dialAs(lab: Lab, pod: { name: string; uid: string; token: string }): AgentSpoke {
+function dialAs(place: LinkPlace, pod: { name: string; uid: string; token: string }): FakeSlot {
   let fence = { epoch: 0, seq: 0 };
   const report = (): AgentReport => ({ type: 'report', fence, keyVersions: [1], terminating: false, instances: [] });
   const spoke = createAgentSpoke(
     {
-      url: () => lab.front.url,
+      url: () => place.url,
+      ...(place.ca === undefined ? {} : { ca: place.ca }),
       token: async () => pod.token,
       hello: () => ({
         type: 'hello',
@@ -89,5 +104,5 @@ function dialAs(lab: Lab, pod: { name: string; uid: string; token: string }): Ag
       },
     },
   );
-  return spoke;
+  return { spoke, epoch: () => fence.epoch };
 }

@@ -21,8 +21,8 @@ import { runCommand } from './shell.ts';
 
 export interface ClusterNode {
   readonly name: string;
-  /** Loads an archive of the OCI form. */
-  importImage(archive: string): Promise<void>;
+  /** Loads an archive of the OCI form. `digestName` is NAME@DIGEST, for Pods that name it so. */
+  importImage(archive: string, digestName?: string): Promise<void>;
   logs(): string;
   stop(): Promise<void>;
 }
@@ -83,8 +83,9 @@ class LabNode implements ClusterNode {
     this.#others = [this.#startProxy(), this.#startDns()];
   }
 
-  async importImage(archive: string): Promise<void> {
-    await this.#ctr('images', 'import', '--snapshotter', 'overlayfs', archive);
+  async importImage(archive: string, digestName?: string): Promise<void> {
+    const name = digestName === undefined ? [] : ['--digests', '--base-name', digestName.split('@')[0] ?? ''];
+    await this.#ctr('images', 'import', '--snapshotter', 'overlayfs', ...name, archive);
   }
 
   logs(): string {

@@ -30,6 +30,7 @@ export function renderIdentities(namespace: string): readonly Placed[] {
     account('stoker-controller'),
     account('stoker-router'),
     account('stoker-slot'),
+    account('stoker-stager'),
     { path: `${inNamespace}/roles`, body: named('Role', 'stoker-controller', { rules: controllerRules }) },
     {
       path: `${inNamespace}/rolebindings`,

@@ -13,6 +13,8 @@ export interface RealCluster {
   readonly kubeconfig: string;
   /** The folder with kubectl, helm and kwok. */
   readonly tools: string;
+  /** Images of engines on the node, by digest: one with the imitation of vLLM, and one that cannot run our agent. */
+  readonly engines: { readonly vllm: string; readonly unusable: string };
   /** The end of what the node said, to explain a failure. */
   logs(): string;
   stop(): Promise<void>;
@@ -21,6 +23,7 @@ export interface RealCluster {
 /** What scripts/cluster-images/build.ts prints. */
 interface Images {
   readonly pause: { readonly archive: string; readonly name: string };
+  readonly engines: Readonly<Record<'vllm' | 'unusable', { readonly archive: string; readonly name: string }>>;
   readonly archives: readonly string[];
 }
 
@@ -30,8 +33,12 @@ export const NODE_NAME = 'stoker-control-plane';
 
 export async function openRealCluster(): Promise<RealCluster> {
   const tools = requireTools('all', process.env);
-  const { STOKER_E2E_KUBECONFIG: given } = process.env;
-  if (given) return { kubeconfig: given, tools, logs: () => '', stop: async () => {} };
+  const { env } = process;
+  const { STOKER_E2E_KUBECONFIG: given } = env;
+  if (given) {
+    const engines = { vllm: env.STOKER_E2E_ENGINE_IMAGE ?? '', unusable: env.STOKER_E2E_UNUSABLE_IMAGE ?? '' };
+    return { kubeconfig: given, tools, engines, logs: () => '', stop: async () => {} };
+  }
   return startRealCluster(tools, buildImages());
 }
 
@@ -63,7 +70,10 @@ async function startRealCluster(tools: string, images: Images): Promise<RealClus
     const node = await startNode({ name: NODE_NAME, plane, network, pause: images.pause });
     ends.push(() => node.stop());
     for (const archive of images.archives) await node.importImage(archive);
-    return { kubeconfig: plane.kubeconfig, tools, logs: () => node.logs(), stop };
+    const { vllm, unusable } = images.engines;
+    for (const { archive, name } of [vllm, unusable]) await node.importImage(archive, name);
+    const engines = { vllm: vllm.name, unusable: unusable.name };
+    return { kubeconfig: plane.kubeconfig, tools, engines, logs: () => node.logs(), stop };
   } catch (error) {
     await stop().catch(() => undefined);
     throw error;

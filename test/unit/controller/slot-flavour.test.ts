@@ -19,7 +19,7 @@ const template = { ...local, slotPods: { image, pullPolicy: 'Never', pullSecrets
 
 describe('the Pod of a slot with an image that is not ours', () => {
   const plain = renderSlotPod(pool, 1, template);
-  const pod = renderFlavouredPod(plain, flavour, template);
+  const pod = renderFlavouredPod(plain, flavour, { pool, template });
   const [agent] = pod.spec.containers;
   const [carry, check] = pod.spec.initContainers ?? [];
 
@@ -43,18 +43,52 @@ describe('the Pod of a slot with an image that is not ours', () => {
     );
   });
 
-  test('keeps to the rules of every slot', () => {
+  test('runs as the user of its image, without rights; what is ours in it stays restricted', () => {
+    const { securityContext } = pod.spec;
+    assert.deepEqual(securityContext, { fsGroup: 65_532, seccompProfile: { type: 'RuntimeDefault' } });
+    for (const one of [check, agent]) {
+      assert.deepEqual(one?.securityContext, { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } });
+    }
+    assert.partialDeepStrictEqual(carry?.securityContext, { runAsNonRoot: true, readOnlyRootFilesystem: true });
+    assert.equal(
+      agent?.env?.find(({ name }) => name === 'HOME'),
+      undefined,
+    );
+  });
+
+  test('is restricted like every other where the Pool says so, with a home and a name for a user the image lacks', () => {
+    const strict = { ...pool, spec: poolSpecSchema.parse({ pod: { security: 'Restricted' } }) };
+    const { spec } = renderFlavouredPod(plain, flavour, { pool: strict, template });
+    assert.deepEqual(spec.securityContext, plain.spec.securityContext);
     const [before] = plain.spec.containers;
-    assert.deepEqual(pod.spec.securityContext, plain.spec.securityContext);
-    for (const one of [carry, check, agent]) assert.deepEqual(one?.securityContext, before?.securityContext);
+    const [, tried] = spec.initContainers ?? [];
+    for (const one of [tried, spec.containers[0]]) assert.deepEqual(one?.securityContext, before?.securityContext);
+    const variable = (wanted: string) => spec.containers[0]?.env?.find(({ name }) => name === wanted)?.value;
+    assert.deepEqual(['HOME', 'USER', 'LOGNAME'].map(variable), ['/var/lib/stoker', 'stoker', 'stoker']);
+  });
+
+  test('has shared memory for engines on several accelerators, as large as the Pool says', () => {
+    const sharedOf = (given: object) => {
+      const wide = { ...pool, spec: poolSpecSchema.parse({ accelerator: { countPerSlot: 4 }, ...given }) };
+      const { spec } = renderFlavouredPod(renderSlotPod(wide, 1, template), flavour, { pool: wide, template });
+      assert.equal(spec.containers[0]?.volumeMounts?.filter(({ mountPath }) => mountPath === '/dev/shm').length, 1);
+      return spec.volumes?.find(({ name }) => name === 'shared-memory')?.emptyDir;
+    };
+    assert.deepEqual(sharedOf({}), { medium: 'Memory', sizeLimit: String(8 * 1024 ** 3) });
+    assert.deepEqual(sharedOf({ pod: { sharedMemoryBytes: 5_000_000 } }), { medium: 'Memory', sizeLimit: '5000000' });
+    assert.ok(!pod.spec.volumes?.some(({ name }) => name === 'shared-memory'));
+  });
+
+  test('keeps to the other rules of every slot', () => {
+    const [before] = plain.spec.containers;
     assert.deepEqual(agent?.resources, before?.resources);
     assert.deepEqual(agent?.readinessProbe, before?.readinessProbe);
     assert.equal(pod.spec.shareProcessNamespace, true);
   });
 
   test('is the one of the built-in engines without an image, and on one machine', () => {
-    assert.equal(renderFlavouredPod(plain, undefined, template), plain);
-    assert.equal(renderFlavouredPod(plain, flavour, local), plain);
+    assert.equal(renderFlavouredPod(plain, undefined, { pool, template }), plain);
+    assert.equal(renderFlavouredPod(plain, flavour, { pool, template: local }), plain);
     assert.equal(flavourOf(plain), undefined);
   });
 });

@@ -12,6 +12,19 @@
       message: The ServiceAccount stoker-slot is for slots, and slots are made by the controller. Use another ServiceAccount.
       reason: Forbidden
     - expression: >-
+        request.operation != 'CREATE' || object.metadata.?labels[?'stoker.dev/stages'].orValue('') == ''
+      message: A Pod with the label stoker.dev/stages is a stager, and stagers are made by the controller. Name the source in spec.version.weights of the Model instead.
+      reason: Forbidden
+    - expression: >-
+        request.operation != 'CREATE' || object.spec.?serviceAccountName.orValue('') != 'stoker-stager'
+      message: The ServiceAccount stoker-stager is for stagers, and stagers are made by the controller. Use another ServiceAccount.
+      reason: Forbidden
+    - expression: >-
+        request.operation != 'UPDATE' ||
+        object.metadata.?labels[?'stoker.dev/stages'].orValue('') == oldObject.metadata.?labels[?'stoker.dev/stages'].orValue('')
+      message: The label stoker.dev/stages is written by the controller. Choose another label.
+      reason: Forbidden
+    - expression: >-
         request.operation != 'UPDATE' ||
         (object.metadata.?labels[?'stoker.dev/pool'].orValue('') == oldObject.metadata.?labels[?'stoker.dev/pool'].orValue('') &&
         object.metadata.?labels[?'stoker.dev/awake'].orValue('') == oldObject.metadata.?labels[?'stoker.dev/awake'].orValue(''))

@@ -72,19 +72,33 @@ function indexOf(step: number): number {
   return ((step % STEPS) + STEPS) % STEPS;
 }
 
+/** At a high rank only the largest few windows matter, so they alone are kept in order. */
 function rankOfWindows(
   values: Float64Array,
   { newest, steps, count }: { newest: number; steps: number; count: number },
   rank: number,
 ): number {
-  const sums = new Float64Array(count);
+  const largest = new Float64Array(Math.max(1, count - Math.floor(rank * count)));
+  const first = newest - count + 1;
   let sum = 0;
+  // Both ends of the window go round the ring without a division for each step.
+  let into = indexOf(first);
+  let outOf = indexOf(first);
   for (let at = 0; at < count; at += 1) {
-    const step = newest - count + 1 + at;
-    sum += values[indexOf(step)] ?? 0;
-    if (at >= steps) sum -= values[indexOf(step - steps)] ?? 0;
-    sums[at] = sum;
+    sum += values[into] ?? 0;
+    into = into + 1 === STEPS ? 0 : into + 1;
+    if (at >= steps) {
+      sum -= values[outOf] ?? 0;
+      outOf = outOf + 1 === STEPS ? 0 : outOf + 1;
+    }
+    if (sum > (largest[0] ?? 0)) insert(largest, sum);
   }
-  sums.sort();
-  return sums[Math.min(count - 1, Math.floor(rank * count))] ?? 0;
+  return largest[0] ?? 0;
+}
+
+/** Takes the place of the smallest of a list that goes up. */
+function insert(sorted: Float64Array, value: number): void {
+  let at = 1;
+  for (; at < sorted.length && (sorted[at] ?? 0) < value; at += 1) sorted[at - 1] = sorted[at] ?? 0;
+  sorted[at - 1] = value;
 }

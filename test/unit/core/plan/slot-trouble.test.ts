@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Pod } from '../../../../src/api/kinds.ts';
-import { findTrouble } from '../../../../src/core/plan/slot-trouble.ts';
+import { findDeparture, findTrouble } from '../../../../src/core/plan/slot-trouble.ts';
 
 type Container = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number];
 
@@ -23,6 +23,8 @@ const container = (parts: Partial<Container>): Container => ({
   ...parts,
 });
 const waiting = (reason: string, message = '') => container({ state: { waiting: { reason, message } } });
+const checking = (state: object, terminated?: object): Container =>
+  container({ name: 'check-image', state, ...(terminated === undefined ? {} : { lastState: { terminated } }) });
 const condition = (type: string, status: string, reason: string, message = '') => ({ type, status, reason, message });
 
 const table: readonly (readonly [string, Pod['status'], string | undefined, RegExp])[] = [
@@ -55,6 +57,47 @@ const table: readonly (readonly [string, Pod['status'], string | undefined, RegE
     { phase: 'Pending', containerStatuses: [waiting('ImagePullBackOff')] },
     'ImagePullFailed',
     /ImagePullBackOff/,
+  ],
+  [
+    "an engine's image that is not to be had",
+    { phase: 'Pending', initContainerStatuses: [checking({ waiting: { reason: 'ErrImagePull' } })] },
+    'ImagePullFailed',
+    /ErrImagePull.*spec\.version\.engine\.image of the Model/,
+  ],
+  [
+    "an engine's image that does not run the agent",
+    {
+      phase: 'Pending',
+      initContainerStatuses: [
+        checking({ waiting: { reason: 'CrashLoopBackOff' } }, { exitCode: 1, reason: 'Error', message: 'needs glibc' }),
+      ],
+    },
+    'ImageUnusable',
+    /does not run the agent \(needs glibc\)\. .*change spec\.version\.engine\.image/,
+  ],
+  [
+    "an engine's image without a shell",
+    {
+      phase: 'Pending',
+      initContainerStatuses: [checking({ terminated: { exitCode: 128, reason: 'StartError' } })],
+    },
+    'ImageUnusable',
+    /\(StartError\)\. It needs \/bin\/sh/,
+  ],
+  [
+    "an engine's image that was tried and is good",
+    {
+      phase: 'Pending',
+      initContainerStatuses: [
+        {
+          ...checking({ terminated: { exitCode: 0, reason: 'Completed' } }, { exitCode: 1, reason: 'Error' }),
+          ready: true,
+        },
+      ],
+      containerStatuses: [waiting('PodInitializing')],
+    },
+    undefined,
+    /^$/,
   ],
   [
     'an image that must be there',
@@ -130,8 +173,43 @@ const table: readonly (readonly [string, Pod['status'], string | undefined, RegE
   [
     'preempted',
     { phase: 'Running', conditions: [condition('DisruptionTarget', 'True', 'PreemptionByScheduler', 'higher')] },
-    'Evicted',
+    'Preempted',
     /higher priority.*priorityClassName/,
+  ],
+  [
+    'preempted by the kubelet',
+    { phase: 'Failed', reason: 'Preempting', message: 'Preempted in order to admit critical pod' },
+    'Preempted',
+    /critical pod.*priorityClassName/,
+  ],
+  [
+    'a full disk of the node',
+    { phase: 'Failed', reason: 'Evicted', message: 'The node was low on resource: ephemeral-storage.' },
+    'DiskFull',
+    /short of disk.*free the disk/,
+  ],
+  [
+    'more disk than a Pod may use',
+    { phase: 'Failed', reason: 'Evicted', message: 'Usage of EmptyDir volume "tmp" exceeds the limit "1Gi".' },
+    'DiskFull',
+    /EmptyDir volume/,
+  ],
+  [
+    'an init container that fails without a word',
+    {
+      phase: 'Pending',
+      initContainerStatuses: [
+        container({ name: 'carry-agent', state: { terminated: { exitCode: 2, reason: 'Error' } } }),
+      ],
+    },
+    'InitFailed',
+    /carry-agent ended with exit code 2 \(Error\).*kubectl logs gpus-1 -c carry-agent/,
+  ],
+  [
+    'an init container whose image is not to be had',
+    { phase: 'Pending', initContainerStatuses: [waiting('ImagePullBackOff', 'no such manifest')] },
+    'ImagePullFailed',
+    /no such manifest/,
   ],
   [
     'a node that shuts down',
@@ -165,6 +243,18 @@ const table: readonly (readonly [string, Pod['status'], string | undefined, RegE
     /^Slot gpus-1: The Pod does not fit\.$/,
   ],
 ];
+
+describe('why a slot that is deleted goes', () => {
+  test('preemption and a lost node are told; how it ends, and that a person deleted it, are not', () => {
+    const preempted = { conditions: [condition('DisruptionTarget', 'True', 'PreemptionByScheduler', 'higher')] };
+    assert.equal(findDeparture(pod(preempted))?.reason, 'Preempted');
+    const lost = { conditions: [condition('Ready', 'False', 'NodeNotReady')] };
+    assert.match(findDeparture(pod(lost))?.message ?? '', /^Slot gpus-1: its node node-a does not answer/);
+    const crashing = { containerStatuses: [waiting('CrashLoopBackOff')] };
+    assert.equal(findDeparture(pod(crashing)), undefined);
+    assert.equal(findDeparture(pod(undefined)), undefined);
+  });
+});
 
 describe('the trouble of a slot', () => {
   for (const [name, status, reason, message] of table) {
