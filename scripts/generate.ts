@@ -2,6 +2,7 @@
 // With --check it writes nothing, and exits 1 when a file is not what would be written.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { conditionReasons, conditionTypes } from '../src/api/condition-reasons.ts';
 import { type KindDefinition, renderCrdYaml, resourceDefinitions } from '../src/api/crd.ts';
 import { defaultOf, type ProcessName, settingsOf } from '../src/api/settings.ts';
 import type { StructuralSchema } from '../src/api/structural-schema.ts';
@@ -26,6 +27,7 @@ function generateFiles(): GeneratedFile[] {
       path: `docs/reference/${definition.singular}.md`,
       text: renderKindPage(definition),
     })),
+    { path: 'docs/reference/conditions.md', text: renderConditionsPage() },
     { path: 'docs/reference/metrics.md', text: renderMetricsPage() },
     { path: 'docs/reference/settings.md', text: renderSettingsPage() },
   ];
@@ -106,6 +108,29 @@ function ruleRows(schema: StructuralSchema, path: string): string[][] {
     ruleRows(field, path === '' ? key : `${path}.${key}`),
   );
   return [...own, ...inner];
+}
+
+function renderConditionsPage(): string {
+  const types = conditionTypes.map(({ kind, type, well, meaning }) => [kind, code(type), code(well), meaning]);
+  const reasons = Object.entries(conditionReasons)
+    .sort(([a], [b]) => a.localeCompare(b))
+    .map(([reason, row]) => [code(reason), row.where, row.meaning, row.remedy]);
+  return [
+    '# Conditions and Events',
+    `<!-- ${origin} -->`,
+    [
+      'Every object says in its conditions what is so and what to do; `kubectl describe` shows them. A condition has a type, a',
+      'status, one of the reasons below for programs, and a sentence for people with names and figures. An Event is written when',
+      'a reason is there for the first time; equal Events are counted up.',
+    ].join('\n'),
+    '## Types',
+    renderTable(['Kind', 'Type', 'Well when', 'Meaning when True'], types),
+    '## Reasons',
+    renderTable(['Reason', 'Where', 'Meaning', 'What to do'], reasons),
+    'More steps for the most frequent ones are in [guides/troubleshooting.md](../guides/troubleshooting.md).',
+  ]
+    .join('\n\n')
+    .concat('\n');
 }
 
 function renderMetricsPage(): string {

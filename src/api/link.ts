@@ -254,6 +254,11 @@ export const withdrawnSchema = z.object({ type: z.literal('withdrawn'), ...fence
 
 // ---- router to hub
 
+/** Of one message: more samples are left out, more waiting requests are only counted. */
+export const DEMAND_SAMPLES_MAX = 64;
+export const DEMAND_WAITING_MAX = 256;
+const tokens = z.int().min(0);
+
 export const modelDemandSchema = z.object({
   model: name,
   /** Requests held or queued, not yet at an instance. */
@@ -262,8 +267,19 @@ export const modelDemandSchema = z.object({
   queuedTokens: z.int().min(0),
   oldestQueuedMs: ms,
   inFlight: z.int().min(0),
+  /** Estimated prompt tokens of each, as far as there is room; the others are in queuedTokens only. */
+  waitingTokens: z.array(tokens).max(DEMAND_WAITING_MAX).optional(),
   /** Requests accepted since the router started (a counter; the hub takes differences). */
   arrivals: z.int().min(0),
+  /** Their estimated prompt tokens, a counter like it. */
+  arrivedTokens: tokens.optional(),
+  /** Tokens of each answer that ended since the last message. */
+  answeredTokens: z.array(tokens).max(DEMAND_SAMPLES_MAX).optional(),
+  /** What engine steps took, as told from answers that ended since the last message. */
+  steps: z
+    .array(z.object({ sequences: z.int().min(0), promptTokens: tokens, stepMs: z.number().gt(0) }))
+    .max(DEMAND_SAMPLES_MAX)
+    .optional(),
   /** Time since the last arrival; absent when there was none. */
   lastArrivalAgeMs: ms.optional(),
   /** A refused cold request's claim: at least one instance must come up within this time (DESIGN §8). 0 for none. */
@@ -279,7 +295,16 @@ export const routerHelloSchema = z.object({
   versions: z.object({ min: z.int(), max: z.int() }),
   fence: z.object(fence),
   /** Arrivals of the last 600 s per model, counts in 10 s steps, newest last, so that a new leader has a history. */
-  history: z.array(z.object({ model: name, countsPer10s: z.array(z.int().min(0)).max(60) })).max(1000),
+  history: z
+    .array(
+      z.object({
+        model: name,
+        countsPer10s: z.array(z.int().min(0)).max(60),
+        /** Prompt tokens of the same steps. */
+        tokensPer10s: z.array(tokens).max(60).optional(),
+      }),
+    )
+    .max(1000),
 });
 
 /** The whole demand of this router, within 100 ms of a change and at least once a second. */

@@ -132,12 +132,13 @@ export const modelSpecSchema = z
           .default(0)
           .meta({ description: 'Instances that never sleep. `kubectl scale` sets this.' }),
         maxAwake: z.int().min(1).max(1000).default(1).meta({ description: 'Instances that may be awake at once.' }),
-        sleepAfterSeconds: z
-          .int()
-          .min(1)
-          .max(86_400)
-          .default(300)
-          .meta({ description: 'An instance above minAwake sleeps when no request came for this long.' }),
+        sleepAfterSeconds: z.int().min(1).max(86_400).default(300).meta({
+          description:
+            'When no request came for this long, everything above minAwake sleeps. What the work does not need sleeps earlier, and so does an idle instance whose slot other models are likely to need.',
+        }),
+        firstTokenMillis: z.int().min(50).max(600_000).optional().meta({
+          description: 'Requests should have their first token within this time. 5000 when it is not given.',
+        }),
       })
       .prefault({})
       .meta({ description: 'How many instances are awake.' }),

@@ -115,14 +115,20 @@ export const poolSpecSchema = z
           .min(1)
           .max(253)
           .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'must be the name of a PersistentVolumeClaim')
+          .optional()
           .meta({
             description:
               'A PersistentVolumeClaim that every slot of the pool can mount. Stagers write to it, slots only read.',
           }),
+        cacheBytesMax: z.int().min(1_048_576).max(1_125_899_906_842_624).optional().meta({
+          description:
+            'What all downloaded weights on the volume may take together. Before more is downloaded than that, the weights go whose loss costs least; none that is in use. Unset: nothing is taken away.',
+        }),
       })
       .optional()
       .meta({
-        description: 'Where downloaded weights lie. A local node has a folder for them and does not look here.',
+        description:
+          'Where downloaded weights lie, and how much room they have. A local node has a folder of its own for them.',
       }),
     maxDrainSeconds: z
       .int()

@@ -23,8 +23,6 @@ export const PLAN_REST_FACTOR = 4;
 
 /** A new controller waits at most this long for its picture of the slots. */
 export const PICTURE_MS_MAX = 10_000;
-/** A router that says nothing for this long leaves its demand unknown. */
-export const DEMAND_FRESH_MS = 5000;
 /** An agent that is away for this long no longer counts as holding what it held. */
 export const AGENT_LOST_MS_MAX = 15_000;
 /** After this the agent's own refusal keeps routers out of a slot that leaves. */
@@ -53,6 +51,8 @@ export const SLOT_END_SECONDS = 5;
 
 /** A download that failed is tried again after this time, each time twice as long. */
 export const STAGE_BACKOFF = { baseMs: 5000, capMs: 600_000 } as const;
+/** How often a stager is asked how far it is, and with it how often an object says so. */
+export const PROGRESS_EVERY_MS = 10_000;
 /** The guess of what a download brings in a second, for those who wait for it. */
 export const STAGE_BYTES_PER_SECOND = 50_000_000;
 /** The guess of how long a stager takes beside its download. */

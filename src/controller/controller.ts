@@ -3,14 +3,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ClusterObject } from '../api/group.ts';
 import { kinds, type Pod } from '../api/kinds.ts';
+import type { Demand } from '../api/link.ts';
+import type { Model } from '../api/model.ts';
 import { assert } from '../lib/assert.ts';
 import { every, type Timer } from '../lib/clock.ts';
-import type { Hub, HubHandlers } from '../ports/link.ts';
+import type { Hub, HubHandlers, RouterSession } from '../ports/link.ts';
 import { createAdminHandler } from './admin.ts';
 import { RECONCILES_MAX, RESYNC_MS } from './bounds.ts';
 import { createDoor } from './door.ts';
 import { createFleet, type Fleet } from './fleet.ts';
 import { createKeyRing, type KeyRing } from './key-ring.ts';
+import { createLiveScaling, type LiveScaling } from './live-scaling.ts';
 import { reconcileModel } from './model-reconciler.ts';
 import type { ControllerOptions } from './options.ts';
 import type { SeenChildren } from './owned-child.ts';
@@ -23,6 +26,7 @@ import { poolUidOf, type SlotTemplate, stokerImage } from './slot-pod.ts';
 import { reconcileSlot } from './slot-reconciler.ts';
 import { stagedRevisionOf } from './stager-pod.ts';
 import { createStaging, type Staging } from './staging.ts';
+import { stagingTroubleOf } from './staging-verdict.ts';
 import { createSteering, type Steering } from './steering.ts';
 import { createTrials, type Trials } from './trials.ts';
 import { createUpstreams, type Upstreams } from './upstreams.ts';
@@ -58,6 +62,7 @@ class RunningController implements Controller {
   readonly #options: ControllerOptions;
   readonly #fleet: Fleet;
   readonly #trials: Trials = createTrials();
+  readonly #scaling: LiveScaling;
   readonly #pins: Pins;
   readonly #upstreams: Upstreams;
   readonly #steering: Steering;
@@ -70,6 +75,8 @@ class RunningController implements Controller {
   readonly #ring: KeyRing;
   /** Revisions that agents said something new about. */
   readonly #stale = new Set<string>();
+  /** Revisions whose files somebody waits for, although there was no room for them. */
+  #wanted: ReadonlySet<string> = new Set();
   /** What objects were, by name: one that is gone says no more whose it was. */
   readonly #slots = new Map<string, { readonly pool: string; readonly uid: string }>();
   readonly #stagers = new Map<string, string>();
@@ -86,6 +93,7 @@ class RunningController implements Controller {
     this.#options = options;
     const { clock, rng, log, metrics, epoch, cluster, engineBuilds, simulatedClimb } = options;
     this.#fleet = createFleet(clock);
+    this.#scaling = createLiveScaling({ fleet: this.#fleet, simulatedClimb, startedWallMs: clock.wallMs() });
     this.#pins = createPins(options, (model) => this.#queue.add('Model', model));
     this.#upstreams = createUpstreams(cluster, (model) => this.#onKey(model));
     this.#ring = createKeyRing({
@@ -107,11 +115,16 @@ class RunningController implements Controller {
       cluster,
       fleet: this.#fleet,
       trials: this.#trials,
+      scaling: this.#scaling,
       upstreams: this.#upstreams,
       engineBuilds,
       simulatedClimb,
       places: options,
       epoch,
+      staging: {
+        givesWay: (revision) => this.#staging.givesWay(revision),
+        leftMsOf: (revision) => this.#staging.leftMsOf(revision),
+      },
       ring: this.#ring,
       clock,
       log,
@@ -120,10 +133,11 @@ class RunningController implements Controller {
       onComplete: () => this.#lookAtAll(),
       onPlanned: () => this.#lookAtStale(),
     });
-    this.#staging = createStaging(options, () => ({
-      ...options,
-      image: stokerImage(this.#template()),
-    }));
+    this.#staging = createStaging(options, () => ({ ...options, image: stokerImage(this.#template()) }), {
+      world: () => this.#steering.world(),
+      isComplete: () => this.#steering.isComplete(),
+      isWanted: (model, revision) => this.#isWanted(model, revision),
+    });
     this.#hub = options.createHub(this.#handlers());
     this.handleAdmin = createAdminHandler({
       token: options.adminToken,
@@ -168,7 +182,7 @@ class RunningController implements Controller {
       ...createDoor({ cluster, routerUsername, slotUsername, epoch, log }),
       onOpen: (session) => {
         if (session.role === 'agent') this.#fleet.openAgent(session);
-        else this.#fleet.openRouter(session);
+        else this.#onRouter(session);
         this.#countSessions();
         this.#steering.poke();
       },
@@ -179,17 +193,30 @@ class RunningController implements Controller {
         this.#steering.poke();
       },
       onAgentMessage: (session, message) => {
-        const { isNews, revisions } = this.#fleet.report(session, message);
+        const { isNews, revisions, climbs } = this.#fleet.report(session, message);
+        for (const { model, climb } of climbs) this.#scaling.heardClimb(model, climb.from, climb.totalMs);
         if (!isNews) return;
         for (const revision of revisions) this.#stale.add(revision);
         this.#steering.poke();
       },
       onRouterMessage: (session, message) => {
         if (message.type === 'acknowledge') this.#fleet.acknowledge(session, message);
-        else if (!this.#fleet.demand(session, message)) return;
+        else if (!this.#onDemand(session, message)) return;
         this.#steering.poke();
       },
     };
+  }
+
+  #onRouter(session: RouterSession): void {
+    this.#fleet.openRouter(session);
+    this.#scaling.heardHello(session.hello, this.#options.clock.nowMs());
+  }
+
+  /** Whether it changes anything. */
+  #onDemand(session: RouterSession, demand: Demand): boolean {
+    const isNews = this.#fleet.demand(session, demand);
+    this.#scaling.heardDemand(session.hello.name, demand, this.#options.clock.nowMs());
+    return isNews;
   }
 
   #countSessions(): void {
@@ -199,9 +226,29 @@ class RunningController implements Controller {
     this.#options.metrics.set('linkSessions', { role: 'router' }, routers.size);
   }
 
+  /** A candidate is on trial because a person wants it; a stable revision is wanted when something is to be awake. */
+  #isWanted({ metadata, spec, status }: Model, revision: string): boolean {
+    if (status?.candidateRevision === revision || spec.scaling.minAwake > 0) return true;
+    return (this.#steering.decisionOf(metadata.name)?.decision.desired ?? 0) > 0;
+  }
+
+  /** Files that had no room are brought when somebody asks for them. */
+  #stageWanted(): void {
+    const wanted = new Set<string>();
+    for (const { model, stable } of this.#steering.world()?.models ?? []) {
+      if (stable === undefined || stagingTroubleOf(stable)?.isCold !== true) continue;
+      const { name } = stable.metadata;
+      if (!this.#isWanted(model, name)) continue;
+      wanted.add(name);
+      if (!this.#wanted.has(name)) this.#queue.add('ModelRevision', name);
+    }
+    this.#wanted = wanted;
+  }
+
   /** Looked at once the planner has seen the report, too. */
   #lookAtStale(): void {
     const { cluster } = this.#options;
+    this.#stageWanted();
     for (const revision of this.#stale) {
       this.#queue.add('ModelRevision', revision);
       const model = cluster.get(kinds.ModelRevision, revision)?.spec.modelName;

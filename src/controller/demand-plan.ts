@@ -1,46 +1,27 @@
-// From the world to what placement is asked: a scaling decision for each model, and a claim for each revision in use.
+// From the world to what placement is asked: a claim for each revision in use.
 // Pure but for the trials of candidates, which remember failures.
 
 import type { ModelRevision } from '../api/model-revision.ts';
 import type { Claim, PoolView } from '../core/plan/placement.ts';
-import { keepUpstream, planScale, type ScaleDecision } from '../core/plan/scale.ts';
-import { ascentOf, idleMsOf, reportOf } from '../core/plan/snapshot.ts';
+import { reportOf } from '../core/plan/snapshot.ts';
 import { maySleep, slotEngineOf } from './launch.ts';
-import { type LiveModel, noLoad, noSlots, type World } from './observe.ts';
+import type { LiveDecision } from './live-scaling.ts';
+import { noLoad, noSlots, type World } from './observe.ts';
 import { flavourField } from './slot-flavour.ts';
-import { isStagedFor } from './staging.ts';
+import { isStagedFor } from './staging-verdict.ts';
 import type { Trials } from './trials.ts';
 import type { WeightPlaces } from './weight-volumes.ts';
 
-export function decideScale(world: World, live: LiveModel): ScaleDecision | undefined {
-  if (live.stable === undefined) return undefined;
-  if (slotEngineOf(live.stable) === undefined) return keepUpstream(live.name);
-  const revision = live.stable.metadata.name;
-  const { scaling, serving } = live.model.spec;
-  return planScale({
-    model: live.name,
-    minAwake: scaling.minAwake,
-    maxAwake: scaling.maxAwake,
-    sleepAfterMs: scaling.sleepAfterSeconds * 1000,
-    concurrency: serving.concurrency,
-    load: world.loads.get(live.name) ?? noLoad,
-    isLoadKnown: world.isLoadKnown,
-    instances: (world.awakeSlotsOf.get(revision) ?? []).map((slot) => {
-      const report = reportOf(slot, revision);
-      const idleMs = report === undefined ? 0 : idleMsOf(report);
-      return { ascent: ascentOf(report), inFlight: report?.inFlight ?? 0, idleMs };
-    }),
-  });
-}
-
 export interface ClaimFacts {
-  readonly decisions: ReadonlyMap<string, ScaleDecision>;
+  readonly decisions: ReadonlyMap<string, LiveDecision>;
   readonly trials: Trials;
   readonly places: WeightPlaces;
+  /** Instances of it end in the place of sleeping: others need the room of their files. */
+  givesWay(revision: string): boolean;
 }
 
 /** A revision claims slots of those pools in which its files are. */
-export function listClaims(world: World, { decisions, trials, places }: ClaimFacts): Claim[] {
+export function listClaims(world: World, { decisions, trials, places, givesWay }: ClaimFacts): Claim[] {
   return world.models.flatMap((live) => {
     const { spec } = live.model;
     const load = world.loads.get(live.name) ?? noLoad;
@@ -55,9 +36,9 @@ export function listClaims(world: World, { decisions, trials, places }: ClaimFac
         pools: poolsOf(live.stable),
         engine,
         ...flavourField(live.stable.spec.engine.image),
-        canSleep: maySleep(live.stable, live.model),
+        canSleep: maySleep(live.stable, live.model) && !givesWay(live.stable.metadata.name),
         revision: live.stable.metadata.name,
-        desired: decisions.get(live.name)?.desired ?? 0,
+        ...orderOf(decisions.get(live.name)),
         min: spec.scaling.minAwake,
         isBusy: load.queued + load.inFlight > 0,
         isPatient: false,
@@ -72,12 +53,20 @@ export function listClaims(world: World, { decisions, trials, places }: ClaimFac
         pools: poolsOf(live.candidate),
         engine: candidate,
         ...flavourField(live.candidate.spec.engine.image),
-        canSleep: maySleep(live.candidate, live.model),
+        canSleep: maySleep(live.candidate, live.model) && !givesWay(live.candidate.metadata.name),
         ...trial,
       });
     }
     return claims;
   });
+}
+
+/** What placement is told of the decision. */
+function orderOf(decided: LiveDecision | undefined) {
+  const { decision, order } = decided ?? {};
+  if (order === undefined) return { desired: decision?.desired ?? 0 };
+  const { desired, coldMax, pressing, climb, chance } = order;
+  return { desired, coldMax, pressing, climb, chance };
 }
 
 /** What needs no files claims as it always did, also when its pools are missing. */

@@ -5,10 +5,12 @@ import {
   type Acknowledge,
   type AgentReport,
   agreeOnVersion,
+  type Climb,
   type Demand,
   type InstanceReport,
   LINK_VERSION_SIM,
   LINK_VERSION_THIRD_PARTY,
+  type ModelDemand,
   type SlotEngine,
 } from '../api/link.ts';
 import { adoptInstances } from '../core/plan/adopt.ts';
@@ -16,7 +18,7 @@ import { type ClimbTimes, learnClimb } from '../core/plan/climb.ts';
 import type { Assignment, ClimbFailures, ModelLoad } from '../core/plan/snapshot.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { AgentSession, RouterSession } from '../ports/link.ts';
-import { DEMAND_FRESH_MS, ROUTER_GONE_MS } from './bounds.ts';
+import { ROUTER_GONE_MS } from './bounds.ts';
 
 export interface AgentRecord {
   readonly podUid: string;
@@ -66,6 +68,8 @@ export interface DepartedRouter {
 export interface ReportNews {
   readonly isNews: boolean;
   readonly revisions: ReadonlySet<string>;
+  /** Climbs that came up since the report before. */
+  readonly climbs: readonly { readonly model: string; readonly climb: Climb }[];
 }
 
 export interface Fleet {
@@ -128,7 +132,7 @@ export function createFleet(clock: Clock): Fleet {
     },
     report(session, report) {
       const record = agents.get(session.hello.podUid);
-      if (record?.session !== session) return { isNews: false, revisions: new Set() };
+      if (record?.session !== session) return { isNews: false, revisions: new Set(), climbs: [] };
       return takeReport(record, report, { times, nowMs: clock.nowMs() });
     },
     demand(session, demand) {
@@ -184,11 +188,13 @@ function takeReport(
 ): ReportNews {
   const before = new Map((record.report?.instances ?? []).map((instance) => [instance.revision, instance]));
   const news = new Set<string>();
+  const climbs: { model: string; climb: Climb }[] = [];
   for (const instance of report.instances) {
     const last = before.get(instance.revision);
     before.delete(instance.revision);
     if (last === undefined || reportText(last) !== reportText(instance)) news.add(instance.revision);
-    noteClimb(record, last, instance, times);
+    const climb = noteClimb(record, last, instance, times);
+    if (climb !== undefined) climbs.push({ model: instance.model, climb });
   }
   for (const gone of before.keys()) {
     news.add(gone);
@@ -199,7 +205,7 @@ function takeReport(
   // A controller that never told it anything keeps what it finds, and one that cannot tell it anything takes what it sees.
   if (!record.isAdopted || isOutdated(record)) record.assigned = adoptInstances(report.instances);
   record.isAdopted = true;
-  return { isNews, revisions: news };
+  return { isNews, revisions: news, climbs };
 }
 
 /** Its versions and ours do not meet: it serves what it has, and is not commanded (DESIGN §14.1). */
@@ -223,7 +229,7 @@ function noteClimb(
   last: InstanceReport | undefined,
   now: InstanceReport,
   times: Map<string, ClimbTimes>,
-): void {
+): Climb | undefined {
   const { revision, rung } = now;
   if (rung === 'Failed' && last?.rung !== 'Failed') {
     const { reason = 'Failed', message = 'It gave no reason.' } = now.failure ?? {};
@@ -232,9 +238,10 @@ function noteClimb(
       last: { reason, message },
     });
   }
-  if (rung !== 'Awake' || !now.probed || last?.rung === 'Awake') return;
+  if (rung !== 'Awake' || !now.probed || last?.rung === 'Awake') return undefined;
   record.failures.delete(revision);
   if (now.climb !== undefined) times.set(revision, learnClimb(times.get(revision) ?? {}, now.climb));
+  return now.climb;
 }
 
 /** What a report says of the slot itself. */
@@ -266,16 +273,29 @@ export function sumLoads(routers: Iterable<RouterRecord>, nowMs: number): Readon
         inFlight: sum.inFlight + row.inFlight,
         oldestQueuedMs: Math.max(sum.oldestQueuedMs, row.queued > 0 ? row.oldestQueuedMs + ageMs : 0),
         wakeLeaseMs: Math.max(sum.wakeLeaseMs, row.wakeLeaseMs - ageMs),
+        waitingTokens: [...(sum.waitingTokens ?? []), ...readWaiting(row)],
       });
     }
   }
   return loads;
 }
 
-/** Whether every router said lately how much there is to do, and there is one. */
-export function isLoadKnown(routers: ReadonlyMap<string, RouterRecord>, nowMs: number): boolean {
-  if (routers.size === 0) return false;
-  return [...routers.values()].every(
-    ({ demand, demandAtMs }) => demand !== undefined && nowMs - demandAtMs <= DEMAND_FRESH_MS,
+/** Those that are not listed share what is left alike. */
+function readWaiting({ queued, queuedTokens, waitingTokens = [] }: ModelDemand): number[] {
+  const listed = waitingTokens.slice(0, queued);
+  const rest = queued - listed.length;
+  const left = Math.max(0, queuedTokens - listed.reduce((sum, tokens) => sum + tokens, 0));
+  return [...listed, ...Array.from({ length: rest }, () => left / rest)];
+}
+
+/** Age of what routers said last, in milliseconds: of the freshest and of the stalest; endless without any. */
+export function ageOfLoads(
+  routers: ReadonlyMap<string, RouterRecord>,
+  nowMs: number,
+): { readonly newest: number; readonly oldest: number } {
+  const ages = [...routers.values()].map(({ demand, demandAtMs }) =>
+    demand === undefined ? Number.POSITIVE_INFINITY : nowMs - demandAtMs,
   );
+  const endless = Number.POSITIVE_INFINITY;
+  return { newest: Math.min(endless, ...ages), oldest: ages.length === 0 ? endless : Math.max(...ages) };
 }

@@ -1,5 +1,5 @@
 // The status of a Model: which revision answers, how warm it is, and conditions with a sentence for people. Pure.
-// Sentences say what is wrong and what to do; they name no running figures, so that a status changes only with its reason.
+// Sentences say what is wrong and what to do; they name no running figures but those of a download, which are read every 10 s.
 import { type Condition, setCondition } from '../api/group.ts';
 import type { Model, ModelStatus } from '../api/model.ts';
 import type { LifecycleState } from '../core/plan/lifecycle.ts';
@@ -104,7 +104,10 @@ function judgeReady(facts: ModelFacts): Verdict {
   if (missingPools.length === model.spec.pools.length) {
     return no('NoPool', `There is no Pool ${missingPools.join(' and no Pool ')}. Make one, or change spec.pools.`);
   }
-  if (view?.staging !== undefined && view.awake === 0) return no(view.staging.reason, view.staging.message);
+  if (view?.staging !== undefined && view.awake === 0) {
+    const { isCold, reason, message } = view.staging;
+    return isCold ? verdict('Ready', 'True', 'Cold', message) : no(reason, message);
+  }
   if (view?.failure !== undefined && view.awake === 0) return no(view.failure.reason, view.failure.message);
   if ((view?.awake ?? 0) > 0) return verdict('Ready', 'True', 'Awake', 'Requests are served at once.');
   if (slotTrouble !== undefined) return no('NoSlot', slotTrouble);

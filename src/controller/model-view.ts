@@ -8,7 +8,7 @@ import { SLOT_START_MS, STAGE_BYTES_PER_SECOND, STAGE_START_MS, YIELD_MS } from 
 import type { Fleet } from './fleet.ts';
 import type { LiveModel, World } from './observe.ts';
 import type { ControllerOptions } from './options.ts';
-import { type StagingTrouble, stagingTroubleOf } from './staging.ts';
+import { type StagingTrouble, stagingTroubleOf } from './staging-verdict.ts';
 import { keyOriginOf, type UpstreamState, type Upstreams } from './upstreams.ts';
 
 /** Of one model: what its status says. */
@@ -58,6 +58,8 @@ export interface RouteFacts {
   readonly waits: ReadonlyMap<string, number>;
   readonly wallMs: number;
   readonly simulatedClimb: ControllerOptions['simulatedClimb'];
+  /** As its stager says; undefined when it says nothing. */
+  stagingLeftMs(revision: string): number | undefined;
 }
 
 export function routeModel(live: LiveModel, facts: RouteFacts): RoutedModel {
@@ -81,15 +83,20 @@ export function routeModel(live: LiveModel, facts: RouteFacts): RoutedModel {
   };
 }
 
-/** From its size alone, less the time that it has been under way. */
-function guessStagingMs({ stable }: LiveModel, { wallMs }: RouteFacts): number {
+/** As its stager says; else from its size alone, less the time that it has been under way. */
+function guessStagingMs({ stable }: LiveModel, { wallMs, stagingLeftMs }: RouteFacts): number {
+  const leftMs = stable === undefined ? undefined : stagingLeftMs(stable.metadata.name);
+  if (leftMs !== undefined) return leftMs;
   const began = stable?.status?.conditions?.find(({ type }) => type === 'Staged')?.lastTransitionTime;
   const wholeMs = STAGE_START_MS + (1000 * (stable?.spec.weights?.sizeBytes ?? 0)) / STAGE_BYTES_PER_SECOND;
   return Math.max(STAGE_START_MS, wholeMs - Math.max(0, wallMs - (Date.parse(began ?? '') || wallMs)));
 }
 
 /** What a simulated model would take is known before its first climb: its profile says it. */
-function guessSimulated({ stable, model }: LiveModel, { simulatedClimb }: RouteFacts): ClimbTimes {
+export function guessSimulated(
+  { stable, model }: LiveModel,
+  { simulatedClimb }: Pick<RouteFacts, 'simulatedClimb'>,
+): ClimbTimes {
   const simulated = stable?.spec.weights?.simulated;
   if (simulated === undefined) return {};
   const { stagedMs, asleepMs } = simulatedClimb(simulated);

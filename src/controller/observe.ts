@@ -9,7 +9,7 @@ import type { RoutedSlot } from '../core/plan/routing.ts';
 import { awakeIn, type InstanceView, type ModelLoad } from '../core/plan/snapshot.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import { AGENT_LOST_MS_MAX, SLOT_PATIENCE_MS } from './bounds.ts';
-import { type AgentRecord, type Fleet, isLoadKnown, isOutdated, listLacking, sumLoads } from './fleet.ts';
+import { type AgentRecord, ageOfLoads, type Fleet, isOutdated, listLacking, sumLoads } from './fleet.ts';
 import { findNameOwners } from './served-names.ts';
 import { flavourField, flavourOf } from './slot-flavour.ts';
 import { dataAddressOf, hasEnded, isLeaving, isReady, poolUidOf } from './slot-pod.ts';
@@ -44,7 +44,8 @@ export interface World {
   /** By pool: slots that exist, and those of them that are new and have not reported. */
   readonly slotCounts: ReadonlyMap<string, SlotCounts>;
   readonly loads: ReadonlyMap<string, ModelLoad>;
-  readonly isLoadKnown: boolean;
+  /** Age of what routers said last: of the freshest and of the stalest. */
+  readonly loadAgeMs: { readonly newest: number; readonly oldest: number };
   /** Every Ready slot and a router have been heard. */
   readonly isEverySlotKnown: boolean;
 }
@@ -87,7 +88,7 @@ export function observeWorld(cluster: Cluster, fleet: Fleet, time: ObservedAt): 
     ...indexSlots(slots),
     slotCounts,
     loads: sumLoads(fleet.routers.values(), nowMs),
-    isLoadKnown: isLoadKnown(fleet.routers, nowMs),
+    loadAgeMs: ageOfLoads(fleet.routers, nowMs),
     isEverySlotKnown,
   };
 }

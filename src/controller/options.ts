@@ -7,6 +7,7 @@ import type { Log } from '../lib/log.ts';
 import type { Rng } from '../lib/rng.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Hub, HubHandlers } from '../ports/link.ts';
+import type { ProgressReader } from '../ports/stager-progress.ts';
 import type { SourceResolver, WeightsResolver } from '../ports/weights.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { SlotPods } from './slot-pod.ts';
@@ -17,6 +18,8 @@ export interface ControllerOptions {
   readonly weights: WeightsResolver;
   /** Asks the sources that weights are downloaded from. */
   readonly sources: SourceResolver;
+  /** Asks stagers how far they are. */
+  readonly progress: ProgressReader;
   /** Set in local mode: where every process of this machine finds downloaded weights. */
   readonly localWeightsFolder?: string | undefined;
   /** What a pin records of each engine, for example builtin:<hash>. */

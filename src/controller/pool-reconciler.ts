@@ -14,7 +14,7 @@ import type { ControllerOptions } from './options.ts';
 import type { SeenChildren } from './owned-child.ts';
 import { findOwned } from './ownership.ts';
 import { explainRefusal, isRefusal, type Refusal } from './refusals.ts';
-import { renderFlavouredPod } from './slot-flavour.ts';
+import { chooseFlavour, flavourOf, isUnwanted, listWantedFlavours, renderFlavouredPod } from './slot-flavour.ts';
 import { keepNetworkPolicy } from './slot-network.ts';
 import { hasEnded, isLeaving, isReady, linkUrlOf, renderSlotPod, type SlotTemplate } from './slot-pod.ts';
 import { outcomeOfError, versionOf, writeFinalizer, writeStatus } from './status.ts';
@@ -60,9 +60,10 @@ export async function reconcilePool(name: string, context: PoolContext, signal: 
   if (guarded.type !== 'done' && guarded.type !== 'failed') return guarded;
   const unseen = listUnseen(name, pods, context);
   const lacking = context.steering.lackingIn(name);
+  const flavours = listWantedFlavours(cluster, name);
   const plan = planSlots({
     ...pool.spec.slots,
-    slots: [...pods.map((pod) => viewSlot(pod, context)), ...unseen.map(newSlot)],
+    slots: [...pods.map((pod) => viewSlot(pod, flavours, context)), ...unseen.map(newSlot)],
     lacking: lacking.length,
     isComplete: context.steering.isComplete(),
   });
@@ -72,7 +73,9 @@ export async function reconcilePool(name: string, context: PoolContext, signal: 
   // Without its NetworkPolicy there is no new slot; those that there are go on.
   const mayCreate = plan.create > 0 && guarded.type === 'done';
   if (mayCreate && waitMs === 0) {
-    return createSlot(pool, { context, signal, more: plan.create > 1, flavour: lacking[0] });
+    const existing = pods.filter((pod) => !isLeaving(pod)).map(flavourOf);
+    const flavour = lacking.length > 0 ? lacking[0] : chooseFlavour(flavours, existing);
+    return createSlot(pool, { context, signal, more: plan.create > 1, flavour });
   }
   const setback = guarded.type === 'failed' ? refusalOf(guarded) : context.setbacks.get(name)?.trouble;
   const status = renderPoolStatus(pool, pods, { context, setback });
@@ -121,7 +124,11 @@ function newSlot(name: string): PoolSlot {
   return { name, isLeaving: false, isBroken: false, isOccupied: true, unusedMs: 0 };
 }
 
-function viewSlot(pod: Pod, { fleet, options, steering, template }: PoolContext): PoolSlot {
+function viewSlot(
+  pod: Pod,
+  flavours: readonly (string | undefined)[],
+  { fleet, options, steering, template }: PoolContext,
+): PoolSlot {
   const record = fleet.agents.get(pod.metadata.uid ?? '');
   const isConnected = record?.session !== undefined;
   // A slot that dials an address we do not have any more can never reach us.
@@ -132,7 +139,7 @@ function viewSlot(pod: Pod, { fleet, options, steering, template }: PoolContext)
     isLeaving: isLeaving(pod),
     isBroken: hasEnded(pod) || isLost,
     isOccupied: isOccupied(record),
-    isGivenUp: steering.isGivenUp(pod.metadata.name),
+    isGivenUp: steering.isGivenUp(pod.metadata.name) || isUnwanted(flavourOf(pod), flavours),
     unusedMs: sinceMs === undefined ? 0 : options.clock.nowMs() - sinceMs,
     ...(record !== undefined && isOutdated(record)
       ? { outdatedIdleMs: requestIdleMs(record, options.clock.nowMs()) }

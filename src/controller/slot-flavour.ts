@@ -1,9 +1,11 @@
 // Flavours of slots: the image that a slot's engines run from. A slot has one for all of its life, written on its Pod. An image
 // that is not ours gets the agent by an init container; nothing in it has to be prepared for Stoker.
-import type { ContainerSpec, EnvVar, Pod, PodVolume } from '../api/kinds.ts';
+import { type ContainerSpec, type EnvVar, kinds, type Pod, type PodVolume } from '../api/kinds.ts';
+import type { Model } from '../api/model.ts';
 import type { Pool } from '../api/pool.ts';
 import type { Placement } from '../core/plan/placement.ts';
 import { CHECK_CONTAINER } from '../core/plan/slot-trouble.ts';
+import type { Cluster } from '../ports/cluster.ts';
 import {
   RESTRICTED_CONTAINER,
   RESTRICTED_POD,
@@ -73,6 +75,37 @@ export function listLackingSlots(
     else flavours.push(claim.flavour);
   }
   return lacking;
+}
+
+/** The flavours that a pool's slots are wanted in, once for each Model that may use it. A slot of another one is of no use. */
+export function listWantedFlavours(cluster: Cluster, pool: string): readonly (string | undefined)[] {
+  const isOurs = ({ metadata, spec }: Model) => spec.pools.includes(pool) && metadata.deletionTimestamp === undefined;
+  return cluster
+    .list(kinds.Model)
+    .filter(isOurs)
+    .flatMap(({ spec, status = {} }) => {
+      const names = [status.stableRevision, status.candidateRevision].filter((name) => name !== undefined);
+      const engines = names.flatMap((name) => cluster.get(kinds.ModelRevision, name)?.spec.engine ?? []);
+      // Before it is pinned there is what it asks for.
+      return (engines.length === 0 ? [spec.version.engine] : engines).filter(({ name }) => name !== 'Remote');
+    })
+    .map(({ image }) => image);
+}
+
+/** For a slot that nobody waits for: the flavour that has fewest slots for each Model that wants it. */
+export function chooseFlavour(
+  wanted: readonly (string | undefined)[],
+  existing: readonly (string | undefined)[],
+): string | undefined {
+  const countIn = (list: readonly (string | undefined)[], flavour: string | undefined) =>
+    list.filter((one) => one === flavour).length;
+  const worth = (flavour: string | undefined) => countIn(wanted, flavour) / (1 + countIn(existing, flavour));
+  return wanted.reduce((best, one) => (worth(one) > worth(best) ? one : best), wanted[0]);
+}
+
+/** Whether no Model of the pool could run in a slot of this flavour, while others wait for slots of theirs. */
+export function isUnwanted(flavour: string | undefined, wanted: readonly (string | undefined)[]): boolean {
+  return wanted.length > 0 && !wanted.includes(flavour);
 }
 
 /** The Pod of a slot, brought to an image that is not ours. */

@@ -14,7 +14,15 @@ const DEADLINE_SECONDS = 12 * 3600;
 /** Without any right, and its token is not mounted. */
 const SERVICE_ACCOUNT = 'stoker-stager';
 const REVISION_LABEL = 'stoker.dev/stages';
+/** On a stager: what it writes to. */
+const VOLUME_ANNOTATION = 'stoker.dev/weights-volume';
 const SAID_CHARS_MAX = 1024;
+
+/** Where a stager in a Pod tells how far it is. */
+export const PROGRESS_PORT = 8002;
+/** More are not named to a stager, and then it takes nothing away. */
+const KEPT_MAX = 1200;
+const KEEP_VARIABLE = 'STOKER_STAGE_KEEP';
 
 export interface StagerTemplate extends WeightPlaces {
   readonly image: string;
@@ -28,10 +36,20 @@ export function stagerName(revision: string, volumeKey: string): string {
   return `${revision.slice(0, 48).replace(/-+$/, '')}-stage-${suffix}`;
 }
 
-export function renderStagerPod(
-  { revision, model, pool, name }: { revision: ModelRevision; model: Model; pool: Pool; name: string },
-  template: StagerTemplate,
-): Pod {
+export interface StagerOrder {
+  readonly revision: ModelRevision;
+  readonly model: Model;
+  readonly pool: Pool;
+  readonly name: string;
+  /** Names the volume. */
+  readonly key: string;
+  /** What the sets on the volume may take, and those that stay. */
+  readonly cacheBytesMax?: number | undefined;
+  readonly keep: readonly string[];
+}
+
+export function renderStagerPod(order: StagerOrder, template: StagerTemplate): Pod {
+  const { revision, pool, name } = order;
   const { volumes, mounts } = weightVolumes(pool, template, { readOnly: false });
   return {
     apiVersion: kinds.Pod.apiVersion,
@@ -43,6 +61,7 @@ export function renderStagerPod(
         'app.kubernetes.io/component': 'stager',
         [REVISION_LABEL]: revision.metadata.name,
       },
+      annotations: { [VOLUME_ANNOTATION]: order.key },
       ownerReferences: [ownedBy(kinds.ModelRevision, revision)],
     },
     spec: {
@@ -56,8 +75,9 @@ export function renderStagerPod(
         {
           name: 'stager',
           image: template.image,
-          command: ['stoker', 'stage', '--folder', weightsFolderOf(template)],
-          env: environmentOf(revision, model),
+          command: commandOf(order, template),
+          env: environmentOf(order),
+          ...(template.slotPods === undefined ? {} : { ports: [{ name: 'progress', containerPort: PROGRESS_PORT }] }),
           resources: { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '512Mi' } },
           ...(template.slotPods === undefined
             ? {}
@@ -91,7 +111,22 @@ const secretVariables = {
   STOKER_STAGE_SESSION_TOKEN: 'sessionToken',
 } as const;
 
-function environmentOf({ spec }: ModelRevision, model: Model): EnvVar[] {
+/** A stager of this machine tells in a file how far it is: two of them could not have the same port. */
+function commandOf(order: StagerOrder, template: StagerTemplate): string[] {
+  const { slotPods } = template;
+  return [
+    ...['stoker', 'stage', '--folder', weightsFolderOf(template)],
+    ...(slotPods === undefined ? [] : ['--progress-port', String(PROGRESS_PORT)]),
+    ...(isBounded(order) ? ['--cache-bytes-max', String(order.cacheBytesMax)] : []),
+  ];
+}
+
+function isBounded({ cacheBytesMax, keep }: StagerOrder): boolean {
+  return cacheBytesMax !== undefined && keep.length <= KEPT_MAX;
+}
+
+function environmentOf(order: StagerOrder): EnvVar[] {
+  const { revision, model, keep } = order;
   const name = model.spec.version.weights?.credentialsSecretName;
   const secret =
     name === undefined
@@ -102,9 +137,22 @@ function environmentOf({ spec }: ModelRevision, model: Model): EnvVar[] {
         }));
   return [
     { name: 'STOKER_IN_POD', value: '1' },
-    { name: 'STOKER_STAGE_FILES', value: JSON.stringify(spec.weights?.fileSet) },
+    { name: 'STOKER_STAGE_FILES', value: JSON.stringify(revision.spec.weights?.fileSet) },
+    ...(isBounded(order) ? [{ name: KEEP_VARIABLE, value: keep.join(',') }] : []),
     ...secret,
   ];
+}
+
+/** It has neither ended nor failed. */
+export function isAtWork({ status, metadata }: Pod): boolean {
+  return metadata.deletionTimestamp === undefined && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
+}
+
+/** Whether this stager was told to make room on a volume, and not to keep this set. */
+export function mayTakeAway(pod: Pod, { key, digest }: { readonly key: string; readonly digest: string }): boolean {
+  if (pod.metadata.annotations?.[VOLUME_ANNOTATION] !== key) return false;
+  const kept = pod.spec.containers[0]?.env?.find(({ name }) => name === KEEP_VARIABLE)?.value;
+  return kept !== undefined && !kept.split(',').includes(digest);
 }
 
 /** The revision that a stager works for; undefined for every other Pod. */

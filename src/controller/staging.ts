@@ -1,24 +1,40 @@
 // Has the files of a revision brought to every volume that its pools read: makes stagers, reads how they ended, and tries again
 // after a growing wait. Level-driven: what is known lies in the revision's status and in the Pods, only tries are counted here.
 
-import type { Condition } from '../api/group.ts';
 import { kinds, type Pod } from '../api/kinds.ts';
 import type { Model } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
 import type { Pool } from '../api/pool.ts';
 import { backoffCeilingMs } from '../lib/backoff.ts';
-import { renderBytes, renderDuration } from '../lib/units.ts';
 import { STAGE_BACKOFF } from './bounds.ts';
 import type { ControllerOptions } from './options.ts';
-import { renderStagerPod, type StagerTemplate, stagerEndOf, stagerName } from './stager-pod.ts';
-import { outcomeOfError } from './status.ts';
+import {
+  isAtWork,
+  mayTakeAway,
+  renderStagerPod,
+  type StagerTemplate,
+  stagedRevisionOf,
+  stagerEndOf,
+  stagerName,
+} from './stager-pod.ts';
+import { createStagingProgress, type StagingProgress } from './staging-progress.ts';
+import { createWeightRoom, type StagingWorld, type WeightRoom } from './staging-room.ts';
+import { judgeStaging, type StagingCondition, type StagingStep, sayTriedAgain } from './staging-verdict.ts';
+import { outcomeOfError, versionOf } from './status.ts';
 import { weightsKeyOf } from './weight-volumes.ts';
 import { done, type Outcome } from './work-queue.ts';
+
+/** While something is in the way. */
+const LOOK_AGAIN_MS = 2000;
+/** The cache catches up with what was written. */
+const EVICTED_MS = 100;
+/** A stager that started this long ago has made its room. */
+const ROOM_MS_MAX = 60_000;
 
 /** What the revision's status says after a look. */
 export interface StagingView {
   readonly stagedIn: readonly string[];
-  readonly condition: Omit<Condition, 'lastTransitionTime'>;
+  readonly condition: StagingCondition;
   /** Of what was done about it. */
   readonly outcome: Outcome;
 }
@@ -26,6 +42,10 @@ export interface StagingView {
 export interface Staging {
   /** Undefined for a revision without files to bring. `lost` are volumes in which a slot did not find them. */
   look(revision: ModelRevision, lost: readonly string[], signal: AbortSignal): Promise<StagingView | undefined>;
+  /** Time until the files of a revision are there; undefined when no stager has said anything. */
+  leftMsOf(revision: string): number | undefined;
+  /** Its sleepers are in the way of files that somebody waits for. */
+  givesWay(revision: string): boolean;
   forgetExcept(revisions: ReadonlySet<string>): void;
 }
 
@@ -34,28 +54,44 @@ interface Place {
   readonly pool: Pool;
 }
 
-type Step =
-  | { readonly type: 'staged' }
-  | { readonly type: 'running'; readonly outcome: Outcome }
-  | { readonly type: 'failed'; readonly reason: string; readonly message: string; readonly outcome: Outcome };
+/** One revision and one volume. */
+interface Errand {
+  readonly revision: ModelRevision;
+  readonly model: Model | undefined;
+  readonly place: Place;
+  readonly isStaged: boolean;
+}
 
-export function createStaging(options: ControllerOptions, template: () => StagerTemplate): Staging {
-  return new Stagers(options, template);
+export function createStaging(
+  options: ControllerOptions,
+  template: () => StagerTemplate,
+  world: StagingWorld,
+): Staging {
+  return new Stagers(options, template, world);
 }
 
 class Stagers implements Staging {
   readonly #options: ControllerOptions;
   readonly #template: () => StagerTemplate;
+  readonly #progress: StagingProgress;
+  readonly #room: WeightRoom;
   /** By Pod name: tries that failed, and why the last one did. */
   readonly #failures = new Map<string, { readonly revision: string; readonly uid: string; readonly count: number }>();
 
-  constructor(options: ControllerOptions, template: () => StagerTemplate) {
+  constructor(options: ControllerOptions, template: () => StagerTemplate, world: StagingWorld) {
     this.#options = options;
     this.#template = template;
+    this.#progress = createStagingProgress(options.progress, options.clock);
+    this.#room = createWeightRoom(options, world, this.#progress.bytesPerMs);
   }
+
+  leftMsOf = (revision: string) => this.#progress.leftMsOf(revision);
+  givesWay = (revision: string) => this.#room.givesWay(revision);
 
   forgetExcept(revisions: ReadonlySet<string>): void {
     for (const [name, { revision }] of this.#failures) if (!revisions.has(revision)) this.#failures.delete(name);
+    this.#progress.forgetExcept(revisions);
+    this.#room.noteUse();
   }
 
   async look(revision: ModelRevision, lost: readonly string[], signal: AbortSignal): Promise<StagingView | undefined> {
@@ -64,7 +100,7 @@ class Stagers implements Staging {
     const before = (revision.status?.stagedIn ?? []).filter((key) => !lost.includes(key));
     const places = model === undefined ? [] : this.#placesOf(model);
     const staged = new Set(before);
-    const steps: Step[] = [];
+    const steps: StagingStep[] = [];
     for (const place of places) {
       const step = await this.#step({ revision, model, place, isStaged: staged.has(place.key) }, signal);
       if (step.type === 'staged') staged.add(place.key);
@@ -72,7 +108,7 @@ class Stagers implements Staging {
     }
     return {
       stagedIn: [...staged].sort(),
-      condition: judge(revision, { model, places, steps }),
+      condition: judgeStaging(revision, { model, steps }),
       outcome: steps.map((step) => ('outcome' in step ? step.outcome : done)).sort(byUrgency)[0] ?? done,
     };
   }
@@ -96,38 +132,94 @@ class Stagers implements Staging {
     return [...places.values()];
   }
 
-  async #step(
-    what: { revision: ModelRevision; model: Model | undefined; place: Place; isStaged: boolean },
-    signal: AbortSignal,
-  ): Promise<Step> {
-    const { cluster } = this.#options;
-    const { revision, model, place, isStaged } = what;
+  async #step(errand: Errand, signal: AbortSignal): Promise<StagingStep> {
+    const { revision, place, isStaged } = errand;
     const name = stagerName(revision.metadata.name, place.key);
-    const pod = cluster.get(kinds.Pod, name);
+    const pod = this.#options.cluster.get(kinds.Pod, name);
+    if (isStaged) this.#room.settle(revision, place.key);
     if (pod?.metadata.deletionTimestamp !== undefined) return { type: isStaged ? 'staged' : 'running', outcome: done };
-    if (pod === undefined) {
-      if (isStaged || model === undefined) return { type: 'staged' };
-      const made = await cluster.create(
-        kinds.Pod,
-        renderStagerPod({ revision, model, pool: place.pool, name }, this.#template()),
-        signal,
-      );
-      return { type: 'running', outcome: made.ok ? done : outcomeOfError(made.error) };
-    }
+    if (pod === undefined) return this.#begin(errand, name, signal);
     if (isStaged) return { ...(await this.#remove(pod, signal)), type: 'staged' };
     if (pod.status?.phase === 'Succeeded') {
       this.#failures.delete(name);
       // Its Pod goes at the next look, once the status says what it did.
       return { type: 'staged' };
     }
-    return pod.status?.phase === 'Failed'
-      ? this.#judgeFailed(revision, pod, signal)
-      : { type: 'running', outcome: done };
+    if (pod.status?.phase === 'Failed') return this.#judgeFailed(revision, pod, signal);
+    const digest = revision.spec.weights?.sha256 ?? '';
+    const outcome = await this.#progress.look({ pod, revision: revision.metadata.name, digest }, signal);
+    return { type: 'running', advance: this.#progress.advanceOf(name), outcome };
+  }
+
+  /** Makes the stager, once there is room for what it brings. */
+  async #begin({ revision, model, place, isStaged }: Errand, name: string, signal: AbortSignal): Promise<StagingStep> {
+    const { cluster } = this.#options;
+    this.#progress.forget(name);
+    if (isStaged || model === undefined) return { type: 'staged' };
+    const { key, pool } = place;
+    if (this.#isThreatened(revision, key))
+      return { type: 'running', outcome: { type: 'again', afterMs: LOOK_AGAIN_MS } };
+    const room = this.#room.find({ revision, model, key });
+    switch (room.type) {
+      case 'wait': {
+        const { reason, message, mayPass } = room;
+        return { type: 'held', reason, message, outcome: mayPass ? { type: 'again', afterMs: LOOK_AGAIN_MS } : done };
+      }
+      case 'evict':
+        return { type: 'running', outcome: await this.#evict(room.digests, { key, signal }) };
+      case 'go': {
+        const made = await cluster.create(
+          kinds.Pod,
+          renderStagerPod({ revision, model, pool, name, ...room, key }, this.#template()),
+          signal,
+        );
+        return { type: 'running', outcome: made.ok ? done : outcomeOfError(made.error) };
+      }
+    }
+  }
+
+  /** Another stager makes room on the volume just now, and may take this set away: what it finds there counts only after that. */
+  #isThreatened({ spec, metadata }: ModelRevision, key: string): boolean {
+    const digest = spec.weights?.sha256 ?? '';
+    const { cluster, clock } = this.#options;
+    return cluster.list(kinds.Pod).some((pod) => {
+      const other = stagedRevisionOf(pod);
+      if (other === undefined || other === metadata.name || !isAtWork(pod)) return false;
+      if (!mayTakeAway(pod, { key, digest })) return false;
+      // Who downloads has made its room.
+      if (this.#progress.advanceOf(pod.metadata.name) !== undefined) return false;
+      const startedMs = Date.parse(pod.status?.startTime ?? '');
+      return pod.status?.phase !== 'Running' || !(clock.wallMs() - startedMs > ROOM_MS_MAX);
+    });
+  }
+
+  /**
+   * From now on nothing is started from these sets. Their files go when the stager comes that they make room for: it is told
+   * what stays, so a restart in between loses nothing but the room that it looks for again.
+   */
+  async #evict(
+    digests: readonly string[],
+    { key, signal }: { readonly key: string; readonly signal: AbortSignal },
+  ): Promise<Outcome> {
+    const { cluster, log } = this.#options;
+    for (const revision of cluster.list(kinds.ModelRevision)) {
+      const { stagedIn = [] } = revision.status ?? {};
+      if (!digests.includes(revision.spec.weights?.sha256 ?? '') || !stagedIn.includes(key)) continue;
+      const { name } = revision.metadata;
+      const status = { stagedIn: stagedIn.filter((one) => one !== key) };
+      const written = await cluster.patchStatus(kinds.ModelRevision, name, status, { ...versionOf(revision), signal });
+      if (!written.ok) return outcomeOfError(written.error);
+      const message = `Its files make room for others on the volume ${key}.`;
+      cluster.recordEvent({ regarding: revision, type: 'Normal', reason: 'WeightsEvicted', message });
+      log.info({ revision: name, volume: key }, 'files are taken off a volume to make room');
+    }
+    return { type: 'again', afterMs: EVICTED_MS };
   }
 
   /** A failed Pod stays to be looked at until it is time for the next try. */
-  async #judgeFailed(revision: ModelRevision, pod: Pod, signal: AbortSignal): Promise<Step> {
+  async #judgeFailed(revision: ModelRevision, pod: Pod, signal: AbortSignal): Promise<StagingStep> {
     const { name, uid = '' } = pod.metadata;
+    this.#progress.forget(name);
     const known = this.#failures.get(name);
     const isNews = known?.uid !== uid;
     const count = isNews ? (known?.count ?? 0) + 1 : known.count;
@@ -136,7 +228,7 @@ class Stagers implements Staging {
     const wallMs = this.#options.clock.wallMs();
     const waitMs = backoffCeilingMs({ ...STAGE_BACKOFF, attempt: count - 1 });
     const leftMs = Math.min(waitMs, (endedMs ?? wallMs) + waitMs - wallMs);
-    const said = { type: 'failed' as const, reason, message };
+    const said = { type: 'held' as const, reason, message: sayTriedAgain(message) };
     if (leftMs > 0) return { ...said, outcome: { type: 'again', afterMs: leftMs } };
     return { ...said, ...(await this.#remove(pod, signal)) };
   }
@@ -158,63 +250,4 @@ function byUrgency(a: Outcome, b: Outcome): number {
 function rank(outcome: Outcome): number {
   if (outcome.type === 'again') return 1 + outcome.afterMs;
   return outcome.type === 'done' ? Number.POSITIVE_INFINITY : 0;
-}
-
-function judge(
-  { spec, metadata }: ModelRevision,
-  { model, places, steps }: { model: Model | undefined; places: readonly Place[]; steps: readonly Step[] },
-): StagingView['condition'] {
-  const frame = { type: 'Staged', observedGeneration: metadata.generation ?? 0 } as const;
-  const size = renderBytes(spec.weights?.sizeBytes ?? 0);
-  if (model === undefined) {
-    return {
-      ...frame,
-      status: 'Unknown',
-      reason: 'NotUsed',
-      message: 'No Model uses this revision, so nothing is brought anywhere.',
-    };
-  }
-  if (places.length === 0) {
-    const message = `No pool of the Model has a volume for weights. Set spec.weights.claimName of the Pool ${model.spec.pools[0] ?? ''}.`;
-    return { ...frame, status: 'False', reason: 'NoWeightVolume', message };
-  }
-  const failed = steps.find((step) => step.type === 'failed');
-  if (failed !== undefined) {
-    const message = `${failed.message} It is tried again, after ${renderDuration(STAGE_BACKOFF.capMs)} at most.`;
-    return { ...frame, status: 'False', reason: failed.reason, message };
-  }
-  if (steps.every(({ type }) => type === 'staged')) {
-    return { ...frame, status: 'True', reason: 'Staged', message: `The files (${size}) are on every volume.` };
-  }
-  return { ...frame, status: 'False', reason: 'Staging', message: `The files (${size}) are being downloaded.` };
-}
-
-/** Whether the slots of a pool find what the revision needs. */
-export function isStagedFor(
-  revision: ModelRevision,
-  pool: Pool | undefined,
-  places: Parameters<typeof weightsKeyOf>[1],
-): boolean {
-  if (revision.spec.weights?.fileSet === undefined) return true;
-  const key = pool === undefined ? undefined : weightsKeyOf(pool, places);
-  return key !== undefined && revision.status?.stagedIn?.includes(key) === true;
-}
-
-export interface StagingTrouble {
-  readonly reason: string;
-  readonly message: string;
-  /** Waiting helps: it is under way, or the source is away for a moment. */
-  readonly isPassing: boolean;
-}
-
-const passing: ReadonlySet<string> = new Set(['Staging', 'SourceUnreachable', 'StagerFailed', 'NodeRestarted']);
-
-/** Why nothing of a revision can start yet; undefined when its files are somewhere, or it needs none. */
-export function stagingTroubleOf(revision: ModelRevision | undefined): StagingTrouble | undefined {
-  if (revision?.spec.weights?.fileSet === undefined || (revision.status?.stagedIn ?? []).length > 0) return undefined;
-  const found = revision.status?.conditions?.find(({ type }) => type === 'Staged');
-  if (found === undefined || found.status !== 'False') {
-    return { reason: 'Staging', message: 'The files are about to be downloaded.', isPassing: true };
-  }
-  return { reason: found.reason, message: found.message, isPassing: passing.has(found.reason) };
 }

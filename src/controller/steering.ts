@@ -6,17 +6,18 @@ import { checkPlacement } from '../core/check/placement.ts';
 import { planPlacement } from '../core/plan/place.ts';
 import type { Placement, PlaceSnapshot } from '../core/plan/placement.ts';
 import { listOpenInstances } from '../core/plan/routing.ts';
-import type { ScaleDecision } from '../core/plan/scale.ts';
+import type { ScaleDecision } from '../core/plan/scale/decision.ts';
 import { awakeIn, type SlotView } from '../core/plan/snapshot.ts';
 import { type Clock, every, type Timer } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { PICTURE_MS_MAX, PLAN_EVERY_MS, PLAN_REST_FACTOR, PLAN_WITHIN_MS } from './bounds.ts';
-import { decideScale, listClaims, listPools } from './demand-plan.ts';
+import { listClaims, listPools } from './demand-plan.ts';
 import type { AgentRecord, Fleet } from './fleet.ts';
 import { createKeyChanges, type KeyChanges } from './key-changes.ts';
 import type { KeyRing } from './key-ring.ts';
+import type { LiveDecision, LiveScaling } from './live-scaling.ts';
 import {
   describeModel,
   describeUpstream,
@@ -31,6 +32,7 @@ import { observeWorld, type World } from './observe.ts';
 import type { ControllerOptions } from './options.ts';
 import { createSleepMemory } from './sleep-memory.ts';
 import { listLackingSlots } from './slot-flavour.ts';
+import type { Staging } from './staging.ts';
 import { createPublisher } from './tables.ts';
 import { createTeller } from './targets.ts';
 import type { Trials } from './trials.ts';
@@ -42,11 +44,14 @@ export interface SteeringOptions {
   readonly cluster: Cluster;
   readonly fleet: Fleet;
   readonly trials: Trials;
+  readonly scaling: LiveScaling;
   readonly upstreams: Upstreams;
   readonly engineBuilds: Readonly<Record<OwnEngine, string>>;
   readonly simulatedClimb: ControllerOptions['simulatedClimb'];
   readonly epoch: number;
   readonly places: WeightPlaces;
+  /** Looked up late: staging asks what was planned. */
+  readonly staging: Pick<Staging, 'givesWay' | 'leftMsOf'>;
   readonly ring: Pick<KeyRing, 'wanted' | 'key'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -175,7 +180,12 @@ class PlanningLoop implements Steering {
       slots: seen.slots,
       claims: this.#sleepMemory(
         seen,
-        listClaims(seen, { decisions: scale, trials: this.#options.trials, places: this.#options.places }),
+        listClaims(seen, {
+          decisions: scale,
+          trials: this.#options.trials,
+          places: this.#options.places,
+          givesWay: this.#options.staging.givesWay,
+        }),
       ),
       pools: listPools(seen),
       isComplete: this.#isComplete,
@@ -203,17 +213,14 @@ class PlanningLoop implements Steering {
     this.#options.onComplete();
   }
 
-  #decide(world: World): ReadonlyMap<string, ScaleDecision> {
-    const decisions = new Map<string, ScaleDecision>();
-    for (const live of world.models) {
-      const decision = decideScale(world, live);
-      if (decision === undefined) continue;
-      decisions.set(live.name, decision);
-      const before = this.#decisions.get(live.name)?.decision;
+  #decide(world: World): ReadonlyMap<string, LiveDecision> {
+    const decisions = this.#options.scaling.decide(world);
+    for (const [model, { decision }] of decisions) {
+      const before = this.#decisions.get(model)?.decision;
       if (before?.action !== decision.action || before.desired !== decision.desired) {
-        this.#options.metrics.count('scaleDecisions', { model: live.name, action: decision.action });
+        this.#options.metrics.count('scaleDecisions', { model, action: decision.action });
       }
-      this.#decisions.set(live.name, { decision, atMs: world.nowMs });
+      this.#decisions.set(model, { decision, atMs: world.nowMs });
     }
     for (const model of this.#decisions.keys()) if (!decisions.has(model)) this.#decisions.delete(model);
     return decisions;
@@ -274,9 +281,9 @@ class PlanningLoop implements Steering {
     const { fleet, upstreams } = this.#options;
     const waits = estimateWaits(world, new Map(snapshot.pools.map(({ name, room }) => [name, room])));
     const wallMs = this.#options.clock.wallMs();
-    const routed = world.models.map((live) =>
-      routeModel(live, { world, fleet, waits, wallMs, simulatedClimb: this.#options.simulatedClimb }),
-    );
+    const { simulatedClimb, staging } = this.#options;
+    const facts = { world, fleet, waits, wallMs, simulatedClimb, stagingLeftMs: staging.leftMsOf };
+    const routed = world.models.map((live) => routeModel(live, facts));
     const remote = new Map(world.models.flatMap(({ name, stable }) => (stable?.spec.remote ? [[name, stable]] : [])));
     const warmth = routed.map((model) => {
       const revision = remote.get(model.model);

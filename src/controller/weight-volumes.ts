@@ -39,3 +39,11 @@ export function weightsKeyOf(pool: Pool, { localWeightsFolder }: WeightPlaces): 
 export function weightsFolderOf({ localWeightsFolder }: WeightPlaces): string {
   return localWeightsFolder ?? MOUNT_PATH;
 }
+
+/** What the sets on a volume may take together: the least that a pool which reads it says. Undefined: it has no bound. */
+export function cacheBytesMaxOf(pools: readonly Pool[], key: string, places: WeightPlaces): number | undefined {
+  const bounds = pools
+    .filter((pool) => weightsKeyOf(pool, places) === key)
+    .flatMap(({ spec }) => spec.weights?.cacheBytesMax ?? []);
+  return bounds.length === 0 ? undefined : Math.min(...bounds);
+}

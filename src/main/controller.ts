@@ -11,6 +11,7 @@ import { SIMULATED_BUILD, type SimulatedWeights } from '../api/simulated-weights
 import { type AdminHandler, createStandbyHandler } from '../controller/admin.ts';
 import { createController } from '../controller/controller.ts';
 import type { SlotPods } from '../controller/slot-pod.ts';
+import { PROGRESS_PORT } from '../controller/stager-pod.ts';
 import { createFolderWeights } from '../engine/folder-weights.ts';
 import { llamaBuild } from '../engine/llama-build.ts';
 import { createLlamaWeights } from '../engine/llama-weights.ts';
@@ -31,6 +32,7 @@ import { type CertifiedHub, createHub } from '../link/hub.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { HubHandlers } from '../ports/link.ts';
 import type { WeightsResolver } from '../ports/weights.ts';
+import { createFileProgress, createServedProgress } from '../stager/progress.ts';
 import { createSourceResolver } from '../stager/resolve-source.ts';
 import { createLog } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
@@ -216,10 +218,15 @@ function linkPortOf(settings: Settings): number {
 
 async function controllerOptions(settings: Settings, { namespace, epoch }: { namespace: string; epoch: number }) {
   const isLocal = isLoopback(settings.linkHost ?? HOST);
+  const localWeightsFolder = settings.localWeightsFolder && resolve(settings.localWeightsFolder);
   return {
     weights: createWeights(),
     sources: createSourceResolver(systemClock),
-    localWeightsFolder: settings.localWeightsFolder === undefined ? undefined : resolve(settings.localWeightsFolder),
+    localWeightsFolder,
+    progress:
+      localWeightsFolder === undefined
+        ? createServedProgress(systemClock, PROGRESS_PORT)
+        : createFileProgress(localWeightsFolder),
     allowsInstalledEngines: settings.allowCommands === true,
     engineBuilds: { Llama: await llamaBuild(), Sim: SIMULATED_BUILD },
     simulatedClimb({ profile }: SimulatedWeights) {

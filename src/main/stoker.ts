@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The one entry point. Reads the command line, starts the asked part or runs the asked command, and sets the exit code.
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import {
   defaultOf,
   type ProcessName,
@@ -13,6 +13,7 @@ import { addCommands } from '../cli/commands.ts';
 import { openTerminal } from '../cli/terminal.ts';
 import type { LogLevel } from '../telemetry/log.ts';
 import { type Part, runPart, StartError } from './part.ts';
+import type { StagerFlags } from './stager.ts';
 import { release } from './version.ts';
 
 const program = new Command('stoker')
@@ -65,12 +66,28 @@ function addStage(): void {
     .description('Download a set of files into a folder. The controller starts it in a Pod.')
     .requiredOption('--folder <folder>', 'where the files go, in a folder named by their digest')
     .option('--files <file>', 'the set as JSON (default STOKER_STAGE_FILES)')
-    .action(async (flags: { folder: string; files?: string }) => {
+    .option(
+      '--progress-port <port>',
+      'where to tell over HTTP how far it is (default: in a file beside the download)',
+      (text) => parseWhole(text, 65_535),
+    )
+    .option(
+      '--cache-bytes-max <bytes>',
+      'what all sets in the folder may take; older ones go, but for those that STOKER_STAGE_KEEP names',
+      (text) => parseWhole(text, Number.MAX_SAFE_INTEGER),
+    )
+    .action(async (flags: StagerFlags) => {
       const { runStager } = await import('./stager.ts');
       process.exitCode = await runStager(flags, process.env);
       // A connection that nobody closes must not keep the process.
       process.exit();
     });
+}
+
+function parseWhole(text: string, max: number): number {
+  const value = Number(text);
+  if (/^[0-9]{1,16}$/.test(text) && value <= max) return value;
+  throw new InvalidArgumentError(`it must be a whole number of at most ${max}`);
 }
 
 interface LocalFlags {

@@ -46,7 +46,7 @@ async function serveCandidate(candidate: Candidate, context: RouterContext, work
   const { call, queue, callClass, model } = candidate;
   const { fields, edits, modelAt } = work.parsed;
   const route = inferenceRoutes[work.route];
-  queue.arrived();
+  queue.arrived(fields.promptTokens);
   context.retries.deposit();
   // A digest of a large body takes its time: made only when somebody may have kept a place, or is to keep one.
   const key = () => placeKey(call.record.tenant ?? '', model.model, work.bytes);

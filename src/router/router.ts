@@ -191,7 +191,7 @@ class RunningRouter implements Router {
   }
 
   #sendDemand(): void {
-    const models = this.#context.queues.demand();
+    const models = this.#context.queues.takeDemand();
     if (this.#link.isConnected()) this.#link.send(renderDemand(models));
   }
 

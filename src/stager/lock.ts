@@ -6,7 +6,8 @@ import { type Clock, delay, every } from '../lib/clock.ts';
 import { diskError, StageError } from './stage-error.ts';
 
 const RENEW_MS = 10_000;
-const STALE_MS = 60_000;
+/** A lock that nobody renewed for this long has no holder any more. */
+export const STALE_MS = 60_000;
 const LOOK_MS = 1000;
 
 export interface Holder {

@@ -9,6 +9,7 @@ import { readSeal, SEAL_FILE, type Seal } from '../engine/weights-folder.ts';
 import { renderBytes } from '../lib/units.ts';
 import { fetchFile } from './fetch-file.ts';
 import { type Holder, takeLock } from './lock.ts';
+import { makeRoom, type RoomBounds } from './make-room.ts';
 import { forEachBounded, type Patience } from './retry.ts';
 import type { SourceClient } from './source-client.ts';
 import { diskError, StageError } from './stage-error.ts';
@@ -28,6 +29,10 @@ export interface StageOptions extends Patience {
   onProgress(doneBytes: number, totalBytes: number): void;
   /** Free bytes of the volume, where it is not the file system that says so. */
   freeBytes?(): Promise<number>;
+  /** What may be taken away for these files. Unset: nothing. */
+  readonly room?: RoomBounds | undefined;
+  /** Called with the digests of the sets that were taken away. */
+  onEvicted?(digests: readonly string[]): void;
   readonly chunkBytes?: number;
 }
 
@@ -78,9 +83,11 @@ async function fetchAll({ files }: FileSet, partial: string, options: Fetching):
   await mkdir(partial, { recursive: true }).catch((error: unknown) => {
     throw diskError(partial, error);
   });
-  await checkRoom(files, partial, options);
   const totalBytes = fileSetBytes(files);
+  await checkRoom(files, partial, options);
   let doneBytes = 0;
+  // Whoever asks learns that room is made.
+  options.onProgress(0, totalBytes);
   const onBytes = (count: number) => {
     doneBytes += count;
     options.onProgress(Math.min(doneBytes, totalBytes), totalBytes);
@@ -100,7 +107,16 @@ async function fetchAll({ files }: FileSet, partial: string, options: Fetching):
 async function checkRoom(files: readonly StagedFile[], partial: string, options: Fetching): Promise<void> {
   const there = await Promise.all(files.map(({ path }) => allocatedBytes(join(partial, path))));
   const missing = Math.max(0, fileSetBytes(files) - there.reduce((sum, bytes) => sum + bytes, 0));
-  const free = await (options.freeBytes ?? (() => freeBytesOf(partial)))();
+  const freeBytes = options.freeBytes ?? (() => freeBytesOf(partial));
+  if (options.room !== undefined) {
+    const totalBytes = fileSetBytes(files);
+    const [digest, missingBytes] = [fileSetDigest(files), missing + RESERVE_BYTES];
+    const { folder, clock, room } = options;
+    const given = { folder, clock, ...room, digest, totalBytes, missingBytes, freeBytes: await freeBytes() };
+    const gone = await makeRoom(given);
+    if (gone.length > 0) options.onEvicted?.(gone);
+  }
+  const free = await freeBytes();
   if (missing + RESERVE_BYTES <= free) return;
   const message = `The files need ${renderBytes(missing)} more and ${renderBytes(RESERVE_BYTES)} to spare, and the volume has ${renderBytes(free)} left. Make it larger, or free space on it.`;
   throw new StageError('DiskFull', message);

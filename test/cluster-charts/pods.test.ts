@@ -7,6 +7,7 @@ import type { Pool } from '../../src/api/pool.ts';
 import { type ProcessName, parseSettings, settingsOf } from '../../src/api/settings.ts';
 import { renderNetworkPolicy } from '../../src/controller/slot-network.ts';
 import { renderSlotPod } from '../../src/controller/slot-pod.ts';
+import { PROGRESS_PORT } from '../../src/controller/stager-pod.ts';
 import { objectOf, type RenderedObject, renderChart } from '../support/helm.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -202,7 +203,6 @@ describe('stagers', () => {
       'app.kubernetes.io/name': 'stoker',
       'app.kubernetes.io/component': 'stager',
     });
-    assert.deepEqual(spec.ingress, []);
     const sources = {
       ports: [
         { port: 443, protocol: 'TCP' },
@@ -211,7 +211,16 @@ describe('stagers', () => {
       to: [{ ipBlock: { cidr: '10.0.0.0/8' } }],
     };
     assert.deepEqual(spec.egress.at(-1), sources);
-    assert.deepEqual(objectOf(rendered, 'NetworkPolicy', 'stoker-controller').spec.egress.at(-1), sources);
+    assert.deepEqual(objectOf(rendered, 'NetworkPolicy', 'stoker-controller').spec.egress.at(-2), sources);
+  });
+
+  it('are asked by the controller alone how far they are', () => {
+    const stagerPolicy = objectOf(rendered, 'NetworkPolicy', 'stoker-stagers').spec;
+    const controllerPolicy = objectOf(rendered, 'NetworkPolicy', 'stoker-controller').spec;
+    const ports = [{ port: PROGRESS_PORT, protocol: 'TCP' }];
+    const peer = (selector: object) => [{ podSelector: selector }];
+    assert.deepEqual(stagerPolicy.ingress, [{ ports, from: peer(controllerPolicy.podSelector) }]);
+    assert.deepEqual(controllerPolicy.egress.at(-1), { ports, to: peer(stagerPolicy.podSelector) });
   });
 
   it('have their credentials read by name alone', () => {

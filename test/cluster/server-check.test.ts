@@ -1,13 +1,14 @@
 // A controller on a server that it cannot work with says so, with what to do, and ends: without our kinds, and with kinds
 // that are older than it is.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type ControlPlane, startControlPlane } from '../support/cluster/control-plane.ts';
 import { startStokerProcess } from '../support/cluster/stoker-process.ts';
 import { expect, joinCluster } from '../support/cluster/test-cluster.ts';
+import { startFakeApiServer } from '../support/fake-api-server.ts';
 
 describe('a server that the controller cannot work with', { timeout: 120_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'stoker-check-'));
@@ -20,10 +21,33 @@ describe('a server that the controller cannot work with', { timeout: 120_000 }, 
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const start = () => {
+  const start = (kubeconfig = plane.kubeconfig) => {
     const ports = ['--link-port', '0', '--admin-port', '0', '--log-level', 'warn'];
-    return startStokerProcess(['controller', '--kubeconfig', plane.kubeconfig, ...ports]);
+    return startStokerProcess(['controller', '--kubeconfig', kubeconfig, ...ports]);
   };
+
+  test('a server that is too old is named, with what is needed', async (t) => {
+    const old = await startFakeApiServer();
+    t.after(() => old.stop());
+    old.onCall = ({ path }) =>
+      path === '/version' ? { body: { major: '1', minor: '29', gitVersion: 'v1.29.9' } } : { status: 404, body: {} };
+    const kubeconfig = join(folder, 'old.kubeconfig');
+    const { server } = old.connection;
+    writeFileSync(
+      kubeconfig,
+      JSON.stringify({
+        ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'old' },
+        clusters: [{ name: 'old', cluster: { server } }],
+        users: [{ name: 'old', user: { token: 'x' } }],
+        contexts: [{ name: 'old', context: { cluster: 'old', user: 'old' } }],
+      }),
+    );
+    const controller = start(kubeconfig);
+    assert.equal(await controller.gone, 1);
+    assert.match(controller.log(), /This is Kubernetes v1\.29\.9, and 1\.30 or newer is needed: upgrade the cluster/);
+    const asked = old.calls.map(({ path }) => path);
+    assert.ok(asked.length <= 12 && asked.every((path) => path === '/version'), asked.join(' '));
+  });
 
   test('without our kinds it names them and the chart', async () => {
     const controller = start();

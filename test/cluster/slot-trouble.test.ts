@@ -2,12 +2,15 @@
 // what is wrong, an Event says it once, and whatever happens the server gets few writes.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { delay, systemClock } from '../../src/lib/clock.ts';
 import type { ControlPlane } from '../support/cluster/control-plane.ts';
 import { type Lab, startLab } from '../support/cluster/lab.ts';
 import { simulatedModel, simulatedPool } from '../support/cluster/questions.ts';
 import { expect, type Json, joinCluster, startTestPlane } from '../support/cluster/test-cluster.ts';
 
 const WAITED_MS_MIN = 9000;
+/** Shorter than the wait before the third try. */
+const REFUSED_MS = 6000;
 /** For each change of a Pod: the status of the Pool and of the Model, an Event, and room for a repeated one. */
 const WRITES_FOR_TROUBLE_MAX = 8;
 
@@ -20,6 +23,12 @@ const waiting = (reason: string, message: string) => ({
 const container = (state: object, more: object = {}) => ({
   ...{ name: 'agent', image: 'x', imageID: '', ready: false, started: false, restartCount: 3, state, ...more },
 });
+const refused = {
+  terminated: {
+    ...{ exitCode: 1, reason: 'Error', message: 'This image cannot run the agent.' },
+    ...{ startedAt: now, finishedAt: now },
+  },
+};
 const killed = { terminated: { exitCode: 137, reason: 'OOMKilled', startedAt: now, finishedAt: now } };
 
 const troubles: readonly { reason: string; says: RegExp; status: object }[] = [
@@ -53,6 +62,42 @@ const troubles: readonly { reason: string; says: RegExp; status: object }[] = [
       phase: 'Running',
       conditions: [],
       containerStatuses: [container({ running: {} }, { lastState: killed })],
+    },
+  },
+  {
+    reason: 'ContainerNotCreated',
+    says: /cannot be made \(CreateContainerConfigError: secret "hub" not found\)\. Something that the Pod names/,
+    status: waiting('CreateContainerConfigError', 'secret "hub" not found'),
+  },
+  {
+    reason: 'InitFailed',
+    says: /init container check-image ended with exit code 1 \(This image cannot run the agent\.\).*engine\.image/,
+    status: {
+      phase: 'Pending',
+      conditions: [],
+      containerStatuses: [container({ waiting: { reason: 'PodInitializing' } })],
+      initContainerStatuses: [
+        container(
+          { waiting: { reason: 'CrashLoopBackOff' } },
+          { name: 'check-image', restartCount: 2, lastState: refused },
+        ),
+      ],
+    },
+  },
+  {
+    reason: 'Preempted',
+    says: /a Pod of higher priority took its place .*priorityClassName/,
+    status: {
+      phase: 'Running',
+      containerStatuses: [container({ running: {} })],
+      conditions: [
+        {
+          ...{ type: 'DisruptionTarget', status: 'True', reason: 'PreemptionByScheduler' },
+          // The cluster takes back what is older than two minutes.
+          lastTransitionTime: new Date().toISOString(),
+          message: 'default-scheduler: preempting to accommodate a higher priority pod',
+        },
+      ],
     },
   },
   {
@@ -96,7 +141,7 @@ describe('slots that cannot be', { timeout: 240_000 }, () => {
     await expect(lab.cluster.client, 200, {
       method: 'PATCH',
       path: `/api/v1/namespaces/${lab.namespace}/pods/${name}/status`,
-      body: { status: { reason: null, message: null, ...status } },
+      body: { status: { reason: null, message: null, initContainerStatuses: null, ...status } },
       headers: { 'content-type': 'application/merge-patch+json' },
     });
   }
@@ -143,6 +188,10 @@ describe('slots that cannot be', { timeout: 240_000 }, () => {
     });
   }
 
+  const warningsOf = async (reason: string) =>
+    (await lab.list('events')).filter((event) => event.reason === reason && event.involvedObject.kind === 'Pool')
+      .length;
+
   test('slots that are evicted again and again are replaced more and more slowly', async (t) => {
     const before = await writesOfController();
     const seen = new Set<string>();
@@ -162,5 +211,69 @@ describe('slots that cannot be', { timeout: 240_000 }, () => {
     const writes = (await writesOfController()) - before;
     assert.ok(writes <= 3 * WRITES_FOR_TROUBLE_MAX, `${writes} writes`);
     t.diagnostic(`${seen.size} evictions in ${Math.round(waitedMs)} ms: ${writes} writes of the controller`);
+    const trouble = conditionOf(await lab.get('pools', 'sim'), 'SlotTrouble');
+    assert.deepEqual([trouble.status, trouble.reason], ['True', 'Evicted'], 'said while no slot works');
+    assert.match(trouble.message, /low on resource: memory.*ran short/);
+    assert.equal(await warningsOf('Evicted'), 1);
+  });
+
+  test('a full disk is told apart from other evictions', async () => {
+    await lab.until(async () => (await livePods()).length === 1, 'the next slot', 60_000);
+    const [pod] = await livePods();
+    const message = 'The node was low on resource: ephemeral-storage. Threshold quantity: 1Gi, available: 900Mi.';
+    await setStatus(pod.metadata.name, { phase: 'Failed', reason: 'Evicted', message, conditions: [] });
+    const trouble = async () => conditionOf(await lab.get('pools', 'sim'), 'SlotTrouble');
+    await lab.until(async () => (await trouble()).reason === 'DiskFull', 'the Pool to say so');
+    assert.match((await trouble()).message, /ephemeral-storage.*free the disk/);
+    await lab.until(async () => (await warningsOf('DiskFull')) === 1, 'an Event');
+  });
+
+  /** A Pool of its own, whose slots the server does not take. Resolves with what it says, and how often it was tried. */
+  async function refusedPool(name: string): Promise<{ trouble: Json; tries: number; writes: number }> {
+    const before = await writesOfController();
+    await lab.create('pools', simulatedPool(name, { min: 2, max: 2 }));
+    const trouble = async () => conditionOf(await lab.get('pools', name), 'SlotTrouble');
+    await lab.until(async () => (await trouble())?.status === 'True', `${name} to be in trouble`);
+    await delay(systemClock, REFUSED_MS);
+    const pool = await lab.get('pools', name);
+    const writes = (await writesOfController()) - before;
+    return { trouble: await trouble(), tries: pool.status.nextSerial, writes };
+  }
+
+  test('a quota that is used up: the Pool says which, and it is not tried in a loop', async (t) => {
+    const quota = { apiVersion: 'v1', kind: 'ResourceQuota', metadata: { name: 'few' }, spec: { hard: { pods: '1' } } };
+    await lab.create('resourcequotas', quota);
+    // The test is the controller of quotas, too.
+    await expect(lab.cluster.client, 200, {
+      method: 'PATCH',
+      path: `/api/v1/namespaces/${lab.namespace}/resourcequotas/few/status`,
+      body: { status: { hard: { pods: '1' }, used: { pods: '1' } } },
+      headers: { 'content-type': 'application/merge-patch+json' },
+    });
+    const { trouble, tries, writes } = await refusedPool('full');
+    assert.equal(trouble.reason, 'QuotaExceeded');
+    assert.match(trouble.message, /exceeded quota: few.*Raise the ResourceQuota/);
+    t.diagnostic(`${tries} tries, ${writes} writes in ${REFUSED_MS} ms`);
+    assert.ok(tries <= 2, `${tries} tries`);
+    assert.ok(writes <= 2 * WRITES_FOR_TROUBLE_MAX, `${writes} writes`);
+    await expect(lab.cluster.client, 200, {
+      method: 'DELETE',
+      path: `/api/v1/namespaces/${lab.namespace}/resourcequotas/few`,
+    });
+  });
+
+  test('a namespace that does not take such Pods: the Pool says what breaks its rule', async () => {
+    await expect(lab.cluster.client, 200, {
+      method: 'PATCH',
+      path: `/api/v1/namespaces/${lab.namespace}`,
+      body: { metadata: { labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } } },
+      headers: { 'content-type': 'application/merge-patch+json' },
+    });
+    const { trouble, tries } = await refusedPool('rooted');
+    assert.equal(trouble.reason, 'PodSecurityRefused');
+    assert.match(trouble.message, /violates PodSecurity "restricted.*enforce=baseline/);
+    assert.ok(tries <= 2, `${tries} tries`);
+    const made = async () => (await lab.list('events')).some(({ reason }) => reason === 'PodSecurityRefused');
+    await lab.until(made, 'an Event');
   });
 });

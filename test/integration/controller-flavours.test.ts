@@ -51,6 +51,22 @@ test('the one slot of a pool becomes one of the image that is wanted, and back a
   assert.equal(lab.cluster.must(kinds.Model, 'demo').status?.awake, 1);
 });
 
+test('the slots that a pool keeps are of the image that its Models want, whichever came first', async () => {
+  await lab.pass(START_MS + 500);
+  assert.deepEqual(slots().map(images), [[slotPods.image]]);
+  big({ image });
+  await lab.pass(START_MS + 20_000);
+  assert.deepEqual(slots().map(images), [[image]]);
+  lab.pool('other', { slots: { min: 2, max: 3 } });
+  lab.model('wide', {
+    version: { weights: { folder: { path: 'big' } }, engine: { name: 'Vllm', image } },
+    pools: ['other'],
+  });
+  await lab.pass(START_MS + 20_000);
+  const other = slots().filter(({ metadata }) => metadata.labels?.['stoker.dev/pool'] === 'other');
+  assert.deepEqual(other.map(images), [[image], [image]]);
+});
+
 test('a new controller takes a slot of another image for what it is', async () => {
   big({ image });
   const router = lab.router();

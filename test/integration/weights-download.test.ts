@@ -68,6 +68,25 @@ describe('weights that are downloaded', { timeout: 180_000 }, () => {
     );
   });
 
+  test('a bounded cache makes room for what is asked for, and brings back what left', async () => {
+    const cacheBytesMax = Math.floor(bytes.length * 1.5);
+    await api.patch('Pool', 'default', { spec: { weights: { cacheBytesMax } } });
+    const [old = ''] = folders();
+    const files = [{ url: `${source.url}/files/tiny.gguf`, path: 'second.gguf', sha256: sha256Of(bytes) }];
+    await api.until(async () => (await api.get('Model', 'fetched')).status?.rung === 'Staged', 'a stopped instance');
+    await apply('second', { http: { files } }, { scaling: { sleepAfterSeconds: 1 } });
+    const cold = await sentence('second', 'Ready', 'Cold');
+    assert.match(cold, /no room for the files \(2\.0 MiB of 3\.0 MiB\) while nobody asks/);
+    assert.match(await ask('second'), /^\S/);
+    const [next = '', ...more] = folders();
+    assert.ok(next !== old && more.length === 0, `${old} made room for ${next}`);
+    // What sleeps is stopped for it.
+    assert.match(await ask('fetched'), /^\S/);
+    assert.deepEqual(folders(), [old]);
+    await api.remove('Model', 'second');
+    await api.patch('Pool', 'default', { spec: { weights: null } });
+  });
+
   test('files that are gone are brought again', async () => {
     await api.until(async () => (await api.get('Model', 'fetched')).status?.rung === 'Staged', 'a stopped instance');
     for (const name of folders()) rmSync(join(running.dataDir, 'weights', name), { recursive: true });

@@ -3,7 +3,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { FileSet } from '../../src/api/file-set.ts';
 import { kinds, type Pod } from '../../src/api/kinds.ts';
-import type { Demand, HubToRouter, ModelDemand, Table } from '../../src/api/link.ts';
+import type { Demand, HubToRouter, ModelDemand, RouterHello, Table } from '../../src/api/link.ts';
 import { modelSpecSchema } from '../../src/api/model.ts';
 import { poolSpecSchema } from '../../src/api/pool.ts';
 import { SIMULATED_BUILD } from '../../src/api/simulated-weights.ts';
@@ -17,6 +17,7 @@ import { silentLog } from '../../src/lib/log.ts';
 import { fail, ok, type Result } from '../../src/lib/result.ts';
 import { createRng } from '../../src/lib/rng.ts';
 import type { HubHandlers, RouterSession } from '../../src/ports/link.ts';
+import type { StagerProgress } from '../../src/ports/stager-progress.ts';
 import type { SourceError, WeightsResolver } from '../../src/ports/weights.ts';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts';
 import { BUILD, FollowingAgent, type LabAgent, type LabWorld, openSession } from './lab-agent.ts';
@@ -30,6 +31,8 @@ export interface LabRouter {
   demand(models: readonly Partial<ModelDemand>[]): void;
   silence(): void;
   setAcknowledges(on: boolean): void;
+  /** What its next hello says came in the last ten minutes. */
+  setHistory(history: RouterHello['history']): void;
   connect(): void;
   disconnect(): void;
 }
@@ -39,6 +42,8 @@ type SourceAnswerer = (source: WeightSource) => Result<FileSet, SourceError>;
 export interface Lab {
   /** What sources answer from now on. */
   answerSources(answer: SourceAnswerer): void;
+  /** By Pod name: what a stager says when it is asked how far it is. */
+  readonly stagerProgress: Map<string, StagerProgress>;
   readonly cluster: MemoryCluster;
   readonly clock: ManualClock;
   readonly metrics: Metrics;
@@ -72,6 +77,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
     ['demo.gguf', { sha256: 'a'.repeat(64), sizeBytes: 1_000_000, trainedContextLength: 2048 }],
   ]);
   let answerSource: SourceAnswerer = () => fail({ reason: 'FilesMissing', message: 'There is no source.' });
+  const stagerProgress: Lab['stagerProgress'] = new Map();
   const agents = new Map<string, FollowingAgent>();
   const routers: Router[] = [];
   const metrics = createMetrics();
@@ -88,6 +94,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
       },
       weights: resolverOf(weights),
       sources: { resolveSource: (source) => Promise.resolve(answerSource(source)) },
+      progress: { read: async ({ pod }) => stagerProgress.get(pod.metadata.name) },
       ...(options.localWeightsFolder === undefined ? {} : { localWeightsFolder: options.localWeightsFolder }),
       engineBuilds: { Llama: BUILD, Sim: SIMULATED_BUILD },
       simulatedClimb: () => ({ stagedMs: 45_000, asleepMs: 900 }),
@@ -109,15 +116,23 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
   };
   let controller = await startController();
   const hub = () => handlers;
+  const isStarting = options.startsPods !== false;
+  /** One whose Pod never began has nothing to end. */
+  const endPod = ({ metadata: { name } }: Pod) => {
+    const known = agents.get(name);
+    if (known !== undefined) known.terminate();
+    else if (isStarting) cluster.endPod(name);
+  };
   const runNode = () => {
     for (const pod of endStagers(cluster)) {
-      const known = agents.get(pod.metadata.name);
-      if (known === undefined && pod.metadata.deletionTimestamp === undefined && options.startsPods !== false) {
-        cluster.setPodStatus(pod.metadata.name, runningStatus);
+      const { name, deletionTimestamp } = pod.metadata;
+      if (deletionTimestamp !== undefined) endPod(pod);
+      else if (isStarting && !agents.has(name)) {
+        cluster.setPodStatus(name, runningStatus);
         const agent = new FollowingAgent(pod, { clock, hub, cluster });
-        agents.set(pod.metadata.name, agent);
+        agents.set(name, agent);
         agent.connect();
-      } else if (known !== undefined && pod.metadata.deletionTimestamp !== undefined) known.terminate();
+      }
     }
   };
   const settle = async () => {
@@ -127,6 +142,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
     answerSources(answer) {
       answerSource = answer;
     },
+    stagerProgress,
     cluster,
     clock,
     metrics,
@@ -200,6 +216,7 @@ class Router implements LabRouter {
   #session: RouterSession | undefined;
   #demand: readonly Partial<ModelDemand>[] | undefined;
   #acknowledges = true;
+  #history: RouterHello['history'] = [];
   #sessions = 0;
   #pace: Timer | undefined;
 
@@ -224,7 +241,7 @@ class Router implements LabRouter {
         release: 'test',
         versions: { min: 1, max: 1 },
         fence: { epoch, seq },
-        history: [],
+        history: this.#history,
       },
       send: (message) => this.#obey(message),
       close: () => this.disconnect(),
@@ -249,6 +266,10 @@ class Router implements LabRouter {
 
   silence(): void {
     this.#demand = undefined;
+  }
+
+  setHistory(history: RouterHello['history']): void {
+    this.#history = history;
   }
 
   setAcknowledges(on: boolean): void {

@@ -71,6 +71,7 @@ export async function createLinkWorld(options: LinkWorldOptions = {}): Promise<L
   const controller = createController({
     cluster,
     createHub: (handlers) => createHub({ host: '127.0.0.1', port: 0, epoch, release: 'test', ...common }, handlers),
+    progress: { read: async () => undefined },
     sources: {
       resolveSource: async () => ({ ok: false, error: { reason: 'FilesMissing', message: 'There is no source.' } }),
     },

@@ -39,6 +39,12 @@ app.kubernetes.io/name: stoker
 app.kubernetes.io/component: slot
 {{- end -}}
 
+{{- /* The labels that the controller puts on the Pods of stagers. */ -}}
+{{- define "stoker.stagerSelector" -}}
+app.kubernetes.io/name: stoker
+app.kubernetes.io/component: stager
+{{- end -}}
+
 {{- /* Call with (dict "root" $ "image" VALUES "at" "image"). */ -}}
 {{- define "stoker.imageOf" -}}
 {{- if and (eq .image.tag "latest") (not .image.digest) -}}

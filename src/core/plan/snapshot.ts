@@ -44,6 +44,8 @@ export interface ModelLoad {
   readonly inFlight: number;
   readonly oldestQueuedMs: number;
   readonly wakeLeaseMs: number;
+  /** Estimated prompt tokens of each that is queued. */
+  readonly waitingTokens?: readonly number[];
 }
 
 /** How an instance that is wanted awake stands to that. */

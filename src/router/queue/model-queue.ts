@@ -1,12 +1,13 @@
 // Everything of one model that waits or runs in this router: the queue, who is let go next and where to, arrivals and the
 // claim that refused callers left. A request goes out only when an endpoint has a free share. Never talks to anybody.
-import type { ModelDemand } from '../../api/link.ts';
+import { DEMAND_WAITING_MAX, type ModelDemand } from '../../api/link.ts';
 import { createArrivalHistory } from '../../core/route/arrivals.ts';
 import { pickEndpoint } from '../../core/route/endpoint-pick.ts';
 import { createQueueOrder, type QueueItem } from '../../core/route/queue-order.ts';
 import type { RoutedEndpoint, RoutingTable } from '../../core/route/table.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { RouterBounds } from '../bounds.ts';
+import { type AnswerSeen, createDemandSamples } from './demand-samples.ts';
 import type { EndpointBook } from './endpoint-book.ts';
 
 /** The right to send one request to one endpoint. */
@@ -44,14 +45,19 @@ export interface ModelQueue {
   /** Undefined when the queue is full. */
   enter(request: QueueRequest): Place | undefined;
   /** Counts a request for this model, whatever becomes of it. */
-  arrived(): void;
+  arrived(promptTokens: number): void;
+  /** An answer is over. */
+  answered(seen: AnswerSeen): void;
   /** Claims an awake instance for a caller who was sent away and will be back. */
   claimWake(leaseMs: number): void;
   /** Lets go whoever can go now. */
   pump(): void;
   onTableChange(): void;
   demand(): ModelDemand;
+  /** The demand for the controller: with what answers told since the last time, which is gone then. */
+  takeDemand(): ModelDemand;
   arrivalCounts(): number[];
+  arrivalTokens(): number[];
   oldestWaitMs(): number;
   isIdle(): boolean;
   stop(): void;
@@ -88,6 +94,8 @@ class Queue implements ModelQueue {
   #serial = 0;
   #inFlight = 0;
   #arrivals = 0;
+  #arrivedTokens = 0;
+  readonly #samples = createDemandSamples();
   #lastArrivalMs: number | undefined;
   #claimUntilMs = 0;
   #retry: Timer | undefined;
@@ -116,11 +124,14 @@ class Queue implements ModelQueue {
     return place;
   }
 
-  arrived(): void {
+  arrived(promptTokens: number): void {
     this.#arrivals += 1;
+    this.#arrivedTokens += promptTokens;
     this.#lastArrivalMs = this.#options.clock.nowMs();
-    this.#history.add(this.#lastArrivalMs);
+    this.#history.add(this.#lastArrivalMs, promptTokens);
   }
+
+  answered = (seen: AnswerSeen) => this.#samples.add(seen);
 
   claimWake(leaseMs: number): void {
     const nowMs = this.#options.clock.nowMs();
@@ -165,15 +176,20 @@ class Queue implements ModelQueue {
       queuedTokens: waiting.reduce((sum, waiter) => sum + waiter.promptTokens, 0),
       oldestQueuedMs: this.oldestWaitMs(),
       inFlight: this.#inFlight,
+      ...(waiting.length === 0
+        ? {}
+        : { waitingTokens: waiting.slice(0, DEMAND_WAITING_MAX).map(({ promptTokens }) => promptTokens) }),
       arrivals: this.#arrivals,
+      arrivedTokens: this.#arrivedTokens,
       ...(this.#lastArrivalMs === undefined ? {} : { lastArrivalAgeMs: nowMs - this.#lastArrivalMs }),
       wakeLeaseMs: Math.max(0, this.#claimUntilMs - nowMs),
     };
   }
 
-  arrivalCounts(): number[] {
-    return this.#history.counts(this.#options.clock.nowMs());
-  }
+  takeDemand = () => ({ ...this.demand(), ...this.#samples.take() });
+
+  arrivalCounts = () => this.#history.counts(this.#options.clock.nowMs());
+  arrivalTokens = () => this.#history.tokens(this.#options.clock.nowMs());
 
   oldestWaitMs(): number {
     const oldest = this.#order.oldest();

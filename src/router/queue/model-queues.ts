@@ -14,7 +14,8 @@ export interface ModelQueues {
   readonly book: EndpointBook;
   of(model: string): ModelQueue;
   onTableChange(change: TableChange): void;
-  demand(): ModelDemand[];
+  /** For the controller, once: what answers told since the last time is gone then. */
+  takeDemand(): ModelDemand[];
   history(): RouterHello['history'];
   states(): ModelState[];
   stop(): void;
@@ -68,8 +69,8 @@ export function createModelQueues(options: ModelQueuesOptions): ModelQueues {
       for (const queue of [...queues.values()]) queue.onTableChange();
       forgetGone();
     },
-    demand() {
-      const all = [...queues.values()].map((queue) => queue.demand());
+    takeDemand() {
+      const all = [...queues.values()].map((queue) => queue.takeDemand());
       for (const row of all) show(row);
       return all;
     },
@@ -77,6 +78,7 @@ export function createModelQueues(options: ModelQueuesOptions): ModelQueues {
       [...queues.values()].slice(0, HISTORY_MODELS_MAX).map((queue) => ({
         model: queue.model,
         countsPer10s: queue.arrivalCounts(),
+        tokensPer10s: queue.arrivalTokens(),
       })),
     states: () => readStates(options.table(), of),
     stop() {

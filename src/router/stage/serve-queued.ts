@@ -107,8 +107,10 @@ async function tryOnce(run: Run, grant: Grant): Promise<Verdict> {
   candidate.call.isAtInstance = true;
   try {
     noteGrant(run, grant);
+    const grantedMs = context.clock.nowMs();
     const end = await attempt(planOf(run, grant));
     noteEnd(run, grant, end);
+    if (end.kind === 'Answered') noteAnswer(run, grant, grantedMs);
     const verdict = judge(end, {
       contentSent: stream?.contentSent() ?? false,
       attempts: record.attempts,
@@ -167,6 +169,23 @@ function noteEnd({ candidate, context, place }: Run, grant: Grant, end: AttemptE
     case 'Declined':
       book.worked(endpoint.instance);
   }
+}
+
+/** What the answer tells of the engine, for the controller. */
+function noteAnswer({ candidate, context, stream }: Run, { endpoint }: Grant, grantedMs: number): void {
+  const { record, acceptedMs } = candidate.call;
+  const { usage, firstContentMs } = record;
+  if (usage === undefined) return;
+  const [state] = context.queues.book.states([endpoint]);
+  const firstAtMs = stream === undefined || firstContentMs === undefined ? undefined : acceptedMs + firstContentMs;
+  candidate.queue.answered({
+    promptTokens: usage.promptTokens,
+    cachedTokens: usage.cachedTokens,
+    outputTokens: usage.completionTokens,
+    firstMs: firstAtMs === undefined ? undefined : firstAtMs - grantedMs,
+    totalMs: context.clock.nowMs() - grantedMs,
+    sequences: state?.inFlight ?? 1,
+  });
 }
 
 /** A refusal about an older table than ours says nothing new. */

@@ -38,7 +38,7 @@ export async function openRoughRoad(server: string, rng: Rng): Promise<RoughRoad
       });
       one.on('data', (bytes) => other.write(bytes));
     }
-    if (isHeld) far.pause();
+    if (isHeld) for (const socket of pair) socket.pause();
   });
   await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
   const address = front.address();
@@ -56,7 +56,7 @@ export async function openRoughRoad(server: string, rng: Rng): Promise<RoughRoad
     hold(held) {
       isHeld = held;
       if (held) troubles += pairs.size;
-      for (const [, far] of pairs) held ? far.pause() : far.resume();
+      for (const socket of [...pairs].flat()) held ? socket.pause() : socket.resume();
     },
     refuse(refused) {
       isRefused = refused;

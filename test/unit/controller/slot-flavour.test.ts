@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Pool, poolSpecSchema } from '../../../src/api/pool.ts';
-import { flavourOf, listLackingSlots, renderFlavouredPod } from '../../../src/controller/slot-flavour.ts';
+import {
+  chooseFlavour,
+  flavourOf,
+  isUnwanted,
+  listLackingSlots,
+  renderFlavouredPod,
+} from '../../../src/controller/slot-flavour.ts';
 import { linkUrlOf, renderSlotPod } from '../../../src/controller/slot-pod.ts';
 import { claimFor } from '../../support/placement.ts';
 
@@ -106,4 +112,19 @@ test('slots on their way are for somebody of their image', () => {
   };
   const slotCounts = new Map([['gpus', { comingFlavours: ['a', 'other'] }]]);
   assert.deepEqual([...listLackingSlots(placement, slotCounts)], [['gpus', [undefined, 'a', 'b']]]);
+});
+
+test('slots that nobody waits for are shared among the images by the Models that want each', () => {
+  const make = (wanted: readonly (string | undefined)[], count: number) => {
+    const made: (string | undefined)[] = [];
+    while (made.length < count) made.push(chooseFlavour(wanted, made));
+    return made.map(String).sort();
+  };
+  assert.deepEqual(make([], 2), ['undefined', 'undefined']);
+  assert.deepEqual(make(['a', 'a', 'b'], 3), ['a', 'a', 'b']);
+  assert.deepEqual(make([undefined, 'a', 'b'], 3), ['a', 'b', 'undefined']);
+  assert.deepEqual(
+    [isUnwanted(undefined, []), isUnwanted(undefined, ['a']), isUnwanted('a', ['a'])],
+    [false, true, false],
+  );
 });

@@ -67,7 +67,9 @@ describe('a stager', () => {
     ]);
     const [container] = pod.spec.containers;
     assert.equal(container?.image, 'registry.example/stoker:1');
-    assert.deepEqual(container.command, ['stoker', 'stage', '--folder', '/var/lib/stoker/weights']);
+    const folder = ['--folder', '/var/lib/stoker/weights'];
+    assert.deepEqual(container.command, ['stoker', 'stage', ...folder, '--progress-port', '8002']);
+    assert.deepEqual(container.ports, [{ name: 'progress', containerPort: 8002 }]);
     const token = container.env?.find(({ name }) => name === 'STOKER_STAGE_TOKEN');
     assert.deepEqual(token?.valueFrom, { secretKeyRef: { name: 'hub', key: 'token', optional: true } });
     assert.doesNotMatch(JSON.stringify(pod), /hf_1|aGZfMQ/);
@@ -99,6 +101,30 @@ describe('a stager', () => {
       `/var/lib/stoker/weights/${digest}/tiny.gguf`,
     );
     assert.equal('weightsSha256' in target.launch && target.launch.weightsSha256, sha256);
+  });
+
+  test('tells how far it is, no more often than every ten seconds, and callers hear the time that is left', async () => {
+    await begin();
+    const router = lab.router();
+    router.demand([{ model: 'tiny', queued: 1, oldestQueuedMs: 10 }]);
+    const name = stager()?.metadata.name ?? '';
+    const said = new Set<string>();
+    lab.cluster.setPodStatus(name, { phase: 'Running', podIP: '127.0.0.1' });
+    for (let second = 0; second < 40; second += 1) {
+      lab.stagerProgress.set(name, { doneBytes: second * 100_000_000, totalBytes: 5_000_000_000 });
+      await lab.pass(1000);
+      said.add(conditionOf('Ready')?.message ?? '');
+    }
+    assert.match(conditionOf('Ready')?.message ?? '', /^Staging 60 % of 4\.7 GiB: about 20\.0 s are left\.$/);
+    assert.ok(said.size >= 3 && said.size <= 6, [...said].join('\n'));
+    const leftMs = router.table().warmth.get('tiny')?.etaMs ?? 0;
+    assert.ok(leftMs > 8000 && leftMs < 40_000, `${leftMs}`);
+    lab.stagerProgress.set(name, { doneBytes: 5_000_000_000, totalBytes: 5_000_000_000 });
+    await lab.pass(11_000);
+    assert.match(conditionOf('Ready')?.message ?? '', /all of 4\.7 GiB is here and is being verified/);
+    end('Succeeded');
+    await lab.pass(1000);
+    assert.equal(conditionOf('Ready')?.reason, 'Cold');
   });
 
   test('says why it failed, and comes again after a growing wait', async () => {

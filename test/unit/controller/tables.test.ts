@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { type Table, tableSchema } from '../../../src/api/link.ts';
-import { createFleet, type Fleet, isLoadKnown, sumLoads } from '../../../src/controller/fleet.ts';
+import { type ModelDemand, type Table, tableSchema } from '../../../src/api/link.ts';
+import { ageOfLoads, createFleet, type Fleet, sumLoads } from '../../../src/controller/fleet.ts';
 import { areEndpointsAcknowledged, createPublisher, type TableContent } from '../../../src/controller/tables.ts';
 import { createTrials } from '../../../src/controller/trials.ts';
 import { createManualClock } from '../../../src/lib/clock.ts';
@@ -9,6 +9,7 @@ import type { RouterSession } from '../../../src/ports/link.ts';
 import { routerHello } from '../../support/link-messages.ts';
 import { reportOn } from '../../support/placement.ts';
 
+const endless = Number.POSITIVE_INFINITY;
 const clock = createManualClock();
 let fleet: Fleet;
 let seq = 0;
@@ -47,7 +48,7 @@ function join(name: string, epoch = 0): Heard {
 }
 
 const row = { model: 'm', queued: 0, queuedTokens: 0, oldestQueuedMs: 0, inFlight: 0, arrivals: 0, wakeLeaseMs: 0 };
-const demand = (heard: Heard, changes: Partial<typeof row>) =>
+const demand = (heard: Heard, changes: Partial<ModelDemand>) =>
   fleet.demand(heard.session, { type: 'demand', models: [{ ...row, ...changes }] });
 const open = { instance: 'p/m-1/1', podUid: 'p', model: 'm', revision: 'm-1', address: '127.0.0.1:1', concurrency: 5 };
 const content = (changes: Partial<TableContent> = {}): TableContent => ({
@@ -144,18 +145,24 @@ describe('demand', () => {
       inFlight: 3,
       oldestQueuedMs: 450,
       wakeLeaseMs: 600,
+      waitingTokens: [0, 0, 0],
     });
   });
 
-  test('is known while every router has spoken lately, and there is one', () => {
+  test('is as old as what the stalest router said, and endless without a word', () => {
     const nowMs = clock.nowMs();
-    assert.equal(isLoadKnown(fleet.routers, nowMs), false);
+    assert.deepEqual(ageOfLoads(fleet.routers, nowMs), { newest: endless, oldest: endless });
     const [one, other] = [join('a'), join('b')];
     demand(one, {});
-    assert.equal(isLoadKnown(fleet.routers, nowMs), false);
+    assert.deepEqual(ageOfLoads(fleet.routers, nowMs), { newest: 0, oldest: endless });
+    clock.advance(400);
     demand(other, {});
-    assert.equal(isLoadKnown(fleet.routers, nowMs + 5000), true);
-    assert.equal(isLoadKnown(fleet.routers, nowMs + 5001), false);
+    assert.deepEqual(ageOfLoads(fleet.routers, nowMs + 5000), { newest: 4600, oldest: 5000 });
+  });
+
+  test('waits by request as far as the router lists them, and alike for the rest', () => {
+    demand(join('a'), { queued: 3, queuedTokens: 100, waitingTokens: [40] });
+    assert.deepEqual(sumLoads(fleet.routers.values(), clock.nowMs()).get('m')?.waitingTokens, [40, 30, 30]);
   });
 
   test('only a change of it is news', () => {

@@ -1,6 +1,16 @@
 // The stager against a server on loopback: whole sets, cuts, wrong answers, a full disk, a killed process, two at once.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -288,5 +298,66 @@ describe('disks and locks', () => {
     const { path } = await stage(setOf());
     truncateSync(join(path, 'model.gguf'), 10);
     assert.equal((await stage(setOf())).isNew, true);
+  });
+});
+
+describe('a bounded cache', () => {
+  const other = (seed: number) => madeBytes(200 * KIB, seed);
+  /** A set of one file, brought as any other. */
+  const bring = async (seed: number, given: Parameters<typeof stage>[1] = {}) => {
+    const bytes = other(seed);
+    source.contents.set(`/set-${seed}`, bytes);
+    const file = { path: 'w', url: `${source.url}/set-${seed}`, sizeBytes: bytes.length, sha256: sha256Of(bytes) };
+    return stage({ source: 'Http', files: [file] }, given);
+  };
+  const sets = () => readdirSync(folder).filter((name) => !name.startsWith('.'));
+  const roomFor = (count: number, keep: readonly string[]) => ({
+    room: { cacheBytesMax: count * 200 * KIB, keep: new Set(keep) },
+  });
+
+  test('loses what nobody named, the oldest first and no more than needed, and then takes the new set', async () => {
+    const [first, second, third] = [await bring(1), await bring(2), await bring(3)];
+    const evicted: string[] = [];
+    const onEvicted = (digests: readonly string[]) => evicted.push(...digests);
+    const old = new Date(1000);
+    utimesSync(join(folder, second.digest, '.stoker-seal.json'), old, old);
+    const fourth = await bring(4, { ...roomFor(3, [third.digest]), onEvicted });
+    assert.deepEqual(evicted, [second.digest]);
+    assert.deepEqual(sets().sort(), [first.digest, third.digest, fourth.digest].sort());
+    assert.deepEqual(readdirSync(join(folder, '.partial')), []);
+  });
+
+  test('keeps what is named, and says with sizes why it does not fit', async () => {
+    const kept = [await bring(1), await bring(2)].map(({ digest }) => digest);
+    await assert.rejects(bring(3, roomFor(2, kept)), (error: StageError) => {
+      assert.equal(error.reason, 'DiskFull');
+      assert.match(error.message, /need 200\.0 KiB, and 400\.0 KiB are held by others that stay/);
+      return true;
+    });
+    assert.deepEqual(sets().sort(), kept.sort());
+  });
+
+  test('a full volume counts, too', async () => {
+    const { digest } = await bring(1);
+    let free = 64 * KIB * KIB + 50 * KIB;
+    const freeBytes = async () => free;
+    const onEvicted = () => {
+      free = 1024 * 1024 * 1024;
+    };
+    const next = await bring(2, { ...roomFor(100, []), freeBytes, onEvicted });
+    assert.ok(digest !== next.digest && !sets().includes(digest));
+  });
+
+  test('what another stager is at stays, what one left behind goes, and so does nothing that no stager made', async () => {
+    const [live, left, foreign] = ['a'.repeat(64), 'b'.repeat(64), 'mine'];
+    for (const name of [`.partial/${live}`, `.partial/${left}`, foreign]) {
+      mkdirSync(join(folder, name), { recursive: true });
+      writeFileSync(join(folder, name, 'w'), other(9));
+    }
+    writeFileSync(join(folder, '.partial', `${live}.lock`), '{}');
+    await bring(2, roomFor(2, []));
+    assert.deepEqual(readdirSync(join(folder, '.partial')).sort(), [live, `${live}.lock`]);
+    assert.ok(existsSync(join(folder, foreign, 'w')));
+    await assert.rejects(bring(3, roomFor(1, [])), /held by others that stay/);
   });
 });

@@ -1,6 +1,6 @@
 // A scaling decision in words: one sentence that changes only when the reason does, every term behind it with its meaning, and
 // the nearest world in which it would be another one. Decides nothing.
-import type { ScaleAction, ScaleDecision, ScaleTerm } from '../scale.ts';
+import type { ScaleAction, ScaleDecision, ScaleTerm } from './decision.ts';
 import type { ScalerFigures, ScalerInput } from './scaler.ts';
 import type { ScaleSettings } from './settings.ts';
 
@@ -30,7 +30,7 @@ export function explainDecision(explained: Explained): ScaleDecision {
 }
 
 const count = (number: number) => `${number} ${number === 1 ? 'instance' : 'instances'}`;
-const seconds = (ms: number) => `${Math.round(ms / 100) / 10} s`;
+const seconds = (ms: number) => (Number.isFinite(ms) ? `${Math.round(ms / 100) / 10} s` : 'endless');
 const round = (value: number) => Math.round(value * 100) / 100;
 
 function renderSentence(explained: Explained, action: ScaleAction): string {
@@ -76,7 +76,7 @@ function renderTerms({ input, figures, settings, desired }: Explained): ScaleTer
   const term = (name: string, value: ScaleTerm['value'], meaning: string): ScaleTerm => ({ name, value, meaning });
   return [
     term('signalAge', seconds(input.signalAgeMs), 'age of what routers said last'),
-    term('waiting', input.waitingTokens.length, 'requests that wait'),
+    term('queued', input.waitingTokens.length, 'requests that wait'),
     term('inFlight', input.inFlight, 'requests that are being served'),
     term('wakeLease', input.hasWakeLease, 'a caller was told to come back'),
     term('a', round(cost.stepMs), 'milliseconds of an engine step, whatever it does (learned)'),

@@ -28,8 +28,10 @@ export interface ScalerState {
 
 export interface ScalerInput {
   readonly nowMs: number;
-  /** Age of what routers said last. */
+  /** Age of what routers said last: of the one that was silent for the longest time. */
   readonly signalAgeMs: number;
+  /** Of the one that spoke last: what it says may still raise. Missing: the same age. */
+  readonly newsAgeMs?: number;
   readonly min: number;
   readonly max: number;
   readonly objective: Objective;
@@ -146,10 +148,12 @@ class WorkScaler implements Scaler {
     const need = this.#need(input, readyMs);
     const base = this.#baseHold.add(input.nowMs, need.base);
     const { climbs } = this.#state;
+    const wanted = isWanted(input, settings);
+    const isQuiet = !wanted && hasStatedQuiet(input);
     const order = planOrder(
       {
-        need,
-        base,
+        need: isQuiet ? { ...need, base: 0, excess: 0 } : need,
+        base: isQuiet ? 0 : base,
         supply: {
           ordered: input.ordered,
           ready: input.ready,
@@ -158,11 +162,11 @@ class WorkScaler implements Scaler {
         wakeBoundMs: readyMs,
         min: input.min,
         max: input.max,
-        isWanted: isWanted(input, settings),
+        isWanted: wanted,
       },
       settings,
     );
-    const held = this.#holdWant(input, order.want);
+    const held = isQuiet ? order.want : this.#holdWant(input, order.want);
     const { desired, hindrance } = this.#lower(input, order, held);
     const coldMax = this.#limitStarts(input, Math.min(desired, order.steady));
     const { output, cost } = this.#state;
@@ -218,7 +222,8 @@ class WorkScaler implements Scaler {
   #lower(input: ScalerInput, order: OrderFigures, held: number): { desired: number; hindrance: Hindrance } {
     const { holdAfterMs, floorAfterMs, slowMs, downEveryMs } = this.#settings;
     const { nowMs, signalAgeMs, ordered } = input;
-    const kept = Math.min(input.max, ordered);
+    const isHeard = (input.newsAgeMs ?? signalAgeMs) <= holdAfterMs;
+    const kept = Math.min(input.max, signalAgeMs > holdAfterMs && isHeard ? Math.max(ordered, order.raised) : ordered);
     if (signalAgeMs > floorAfterMs) {
       const floor = Math.min(input.max, Math.max(input.min, Math.ceil(input.forecastFloor)));
       return { desired: Math.max(kept, floor), hindrance: 'Floor' };
@@ -251,6 +256,14 @@ function isWanted(
 ) {
   const keptMs = keepAliveMs ?? settings.keepAliveMs;
   return waitingTokens.length + inFlight > 0 || hasWakeLease || (ready > 0 && idleMs < keptMs);
+}
+
+/**
+ * Nothing came for the time that somebody stated: then what was needed lately keeps nothing awake. What climbs is let come up,
+ * because its caller may have been sent away for just that long.
+ */
+function hasStatedQuiet({ keepAliveMs, ready, pending }: ScalerInput): boolean {
+  return keepAliveMs !== undefined && (ready > 0 || pending.length === 0);
 }
 
 function firstState({ cost, outputTokens, startMs, wakeMs }: ScalerGuess): ScalerState {

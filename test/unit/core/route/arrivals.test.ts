@@ -13,7 +13,7 @@ test('counts are those of the last steps, oldest first', () => {
       for (const waitMs of waits) {
         nowMs += waitMs;
         times.push(nowMs);
-        history.add(nowMs);
+        history.add(nowMs, 7);
       }
       const newest = Math.floor(nowMs / ARRIVAL_STEP_MS);
       const expected = Array.from({ length: ARRIVAL_STEPS }, (_, index) => {
@@ -21,12 +21,16 @@ test('counts are those of the last steps, oldest first', () => {
         return times.filter((timeMs) => Math.floor(timeMs / ARRIVAL_STEP_MS) === step).length;
       });
       assert.deepEqual(history.counts(nowMs), expected);
+      assert.deepEqual(
+        history.tokens(nowMs),
+        expected.map((count) => 7 * count),
+      );
     }),
   );
 });
 
 test('a long silence forgets everything', () => {
   const history = createArrivalHistory();
-  history.add(5);
+  history.add(5, 1);
   assert.deepEqual(history.counts(ARRIVAL_STEP_MS * ARRIVAL_STEPS * 7), new Array(ARRIVAL_STEPS).fill(0));
 });

@@ -157,6 +157,29 @@ describe('over time', () => {
     assert.ok(last >= 10 + 30 && last <= 10 + 30 + 31, `it went at ${last} s`);
   });
 
+  test('a stated time without requests is meant: neither holds nor work of before come on top of it', () => {
+    const scaler = createScaler({ guess: guess70B, sinceMs: -600_000 });
+    // A minute of work for three, and then nothing at all.
+    const numbers = follow(scaler, 200, (second) => {
+      if (second >= 60) return { idleMs: (second - 60) * 1000, keepAliveMs: 45_000 };
+      scaler.arrived(second * 1000, { requests: 30, promptTokens: 30_000 });
+      return { ...busy, keepAliveMs: 45_000 };
+    });
+    const last = numbers[104] ?? 0;
+    assert.ok(last >= 3, `what the work of before holds is still there: ${numbers.slice(50, 110)}`);
+    assert.deepEqual(
+      numbers.slice(105, 110),
+      [1, 2, 3, 4, 5].map((gone) => Math.max(0, last - gone)),
+    );
+  });
+
+  test('a stated time without requests lets what climbs come up', () => {
+    const scaler = createScaler({ guess: guess70B, sinceMs: -600_000 });
+    scaler.decide(scalerInput({ nowMs: 0, hasWakeLease: true, keepAliveMs: 5000 }));
+    const climbing = { ordered: 1, pending: [{ from: 'Asleep' as const, ageMs: 2000 }], keepAliveMs: 5000 };
+    assert.equal(scaler.decide(scalerInput({ nowMs: 2000, ...climbing })).desired, 1);
+  });
+
   test('rises at once, falls late and one by one', () => {
     const scaler = createScaler({ guess: guess70B, sinceMs: -600_000 });
     const numbers = follow(scaler, 200, (second) =>

@@ -1,0 +1,81 @@
+// From what routers say to news for the planner: counters become differences, samples are passed on. A router that comes back
+// goes on counting where it was; one that was started anew counts from nothing. Remembers counters and nothing else.
+import type { Demand, ModelDemand, RouterHello } from '../api/link.ts';
+import type { ModelNews } from '../core/plan/pool/fleet-planner.ts';
+import { ARRIVAL_STEP_MS } from '../core/route/arrivals.ts';
+
+interface Counted {
+  readonly arrivals: number;
+  readonly tokens: number;
+}
+
+export interface DemandNews {
+  /** Of a router that was never heard before: what came in its last ten minutes. */
+  ofHello(hello: RouterHello, nowMs: number): readonly (readonly [string, ModelNews])[];
+  ofDemand(router: string, demand: Demand, nowMs: number): readonly (readonly [string, ModelNews])[];
+}
+
+/** Routers whose counters are kept; the one that was heard first goes first. */
+const ROUTERS_MAX = 1000;
+/** Of a request whose router is too old to tell. */
+const PROMPT_TOKENS_GUESS = 500;
+
+export function createDemandNews(): DemandNews {
+  const known = new Map<string, Map<string, Counted>>();
+  const countersOf = (router: string) => {
+    const counters = known.get(router) ?? new Map<string, Counted>();
+    known.set(router, counters);
+    const [oldest] = known.keys();
+    if (known.size > ROUTERS_MAX && oldest !== undefined) known.delete(oldest);
+    return counters;
+  };
+  return {
+    ofHello({ name, history }, nowMs) {
+      if (known.has(name)) return [];
+      const counters = countersOf(name);
+      return history.flatMap((row) => {
+        // Its counters hold all of this: the first demand counts nothing twice.
+        counters.set(row.model, { arrivals: Number.NaN, tokens: Number.NaN });
+        return readHistory(row, nowMs).map((news) => [row.model, news] as const);
+      });
+    },
+    ofDemand(router, { models }, nowMs) {
+      const counters = countersOf(router);
+      return models.flatMap((row) => {
+        const arrived = readArrived(row, counters, nowMs);
+        return [...(arrived === undefined ? [] : [arrived]), ...readSamples(row)].map(
+          (news) => [row.model, news] as const,
+        );
+      });
+    },
+  };
+}
+
+/** Steps in which nothing came are told, too: it is known that nothing did. */
+function readHistory({ countsPer10s, tokensPer10s }: RouterHello['history'][number], nowMs: number): ModelNews[] {
+  return countsPer10s.map((requests, index) => ({
+    type: 'Arrived',
+    atMs: nowMs - (countsPer10s.length - 1 - index) * ARRIVAL_STEP_MS,
+    requests,
+    promptTokens: tokensPer10s?.[index] ?? requests * PROMPT_TOKENS_GUESS,
+  }));
+}
+
+function readArrived(row: ModelDemand, counters: Map<string, Counted>, nowMs: number): ModelNews | undefined {
+  const now = { arrivals: row.arrivals, tokens: row.arrivedTokens ?? row.arrivals * PROMPT_TOKENS_GUESS };
+  const before = counters.get(row.model) ?? { arrivals: 0, tokens: 0 };
+  counters.set(row.model, now);
+  // A history came first: what the counters say by then is in it.
+  if (Number.isNaN(before.arrivals)) return undefined;
+  const isAnew = now.arrivals < before.arrivals;
+  const requests = isAnew ? now.arrivals : now.arrivals - before.arrivals;
+  const promptTokens = Math.max(0, isAnew ? now.tokens : now.tokens - before.tokens);
+  return requests === 0 ? undefined : { type: 'Arrived', atMs: nowMs, requests, promptTokens };
+}
+
+function readSamples({ answeredTokens = [], steps = [] }: ModelDemand): ModelNews[] {
+  return [
+    ...answeredTokens.map((outputTokens): ModelNews => ({ type: 'Answered', outputTokens })),
+    ...steps.map((step): ModelNews => ({ type: 'Stepped', ...step })),
+  ];
+}

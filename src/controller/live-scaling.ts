@@ -1,0 +1,179 @@
+// The work-based planner in the controller: told what routers and agents say, asked at every run of the planning loop. Owns one
+// planner for all models, so that they can owe each other slots. Adds nothing to its decisions.
+import type { Demand, RouterHello } from '../api/link.ts';
+import { guessClimb } from '../core/plan/climb.ts';
+import {
+  createFleetPlanner,
+  type FleetPlanner,
+  type ModelGuess,
+  type ModelNews,
+  type ModelOrder,
+} from '../core/plan/pool/fleet-planner.ts';
+import type { ClimbFrom } from '../core/plan/scale/climb-history.ts';
+import { keepUpstream, type ScaleDecision } from '../core/plan/scale/decision.ts';
+import { METER_SPAN_MS } from '../core/plan/scale/demand-meter.ts';
+import { explainDecision } from '../core/plan/scale/explain.ts';
+import { guessModel } from '../core/plan/scale/first-guess.ts';
+import type { ScalerInput } from '../core/plan/scale/scaler.ts';
+import { scaleDefaults } from '../core/plan/scale/settings.ts';
+import { readSupply } from '../core/plan/scale/supply-reading.ts';
+import { createDemandNews } from './demand-news.ts';
+import type { Fleet } from './fleet.ts';
+import { slotEngineOf } from './launch.ts';
+import { guessSimulated } from './model-view.ts';
+import { type LiveModel, noLoad, type World } from './observe.ts';
+import type { ControllerOptions } from './options.ts';
+
+export interface LiveDecision {
+  readonly decision: ScaleDecision;
+  /** Missing for a model that somebody else serves. */
+  readonly order?: ModelOrder;
+}
+
+export interface LiveScaling {
+  heardHello(hello: RouterHello, nowMs: number): void;
+  heardDemand(router: string, demand: Demand, nowMs: number): void;
+  heardClimb(model: string, from: ClimbFrom, tookMs: number): void;
+  decide(world: World): ReadonlyMap<string, LiveDecision>;
+}
+
+export interface LiveScalingOptions {
+  readonly fleet: Pick<Fleet, 'climbTimes'>;
+  readonly simulatedClimb: ControllerOptions['simulatedClimb'];
+  /** When this controller began, on its clock and by the wall. */
+  readonly startedWallMs: number;
+  /** What is assumed of a model before anything of it was seen. */
+  readonly guessOf?: (live: LiveModel, world: World) => ModelGuess;
+}
+
+/** News of a request reaches the decision within this time (DESIGN §1.3). */
+const LAG_MS = 100;
+/** What Model.spec.scaling may say otherwise. */
+const FIRST_TOKEN_MS_MAX = 5000;
+/** The pace of an answer that a batch must keep. */
+const GAP_MS_MAX = 100;
+/** News of models that are not planned yet: kept until they are. */
+const EARLY_NEWS_MAX = 10_000;
+
+export function createLiveScaling(options: LiveScalingOptions): LiveScaling {
+  const planner = createFleetPlanner();
+  const news = createDemandNews();
+  const planned = new Map<string, ModelGuess>();
+  const early: (readonly [string, ModelNews])[] = [];
+  const tell = (all: readonly (readonly [string, ModelNews])[]) => {
+    for (const one of all) {
+      if (planned.has(one[0])) planner.tell(...one);
+      else if (early.length < EARLY_NEWS_MAX) early.push(one);
+    }
+  };
+  const guessOf = options.guessOf ?? ((live: LiveModel, world: World) => guessLive(live, world, options));
+  return {
+    heardHello: (hello, nowMs) => tell(news.ofHello(hello, nowMs)),
+    heardDemand: (router, demand, nowMs) => tell(news.ofDemand(router, demand, nowMs)),
+    heardClimb: (model, from, tookMs) => tell([[model, { type: 'Climbed', from, tookMs }]]),
+    decide(world) {
+      const live = world.models.filter(({ stable }) => stable !== undefined);
+      const own = live.filter(({ stable }) => stable !== undefined && slotEngineOf(stable) !== undefined);
+      for (const one of own) {
+        if (planned.has(one.name)) continue;
+        const guess = guessOf(one, world);
+        planned.set(one.name, guess);
+        planner.add(one.name, { guess, sinceMs: knownSinceMs(one, world.nowMs, options.startedWallMs) });
+      }
+      const names = new Set(world.models.map(({ name }) => name));
+      for (const name of planned.keys()) if (!names.has(name)) forget(name, { planner, planned });
+      tell(early.splice(0).filter(([name]) => planned.has(name)));
+      return decideLive(planner, { world, live, own, guesses: planned });
+    },
+  };
+}
+
+function forget(name: string, { planner, planned }: { planner: FleetPlanner; planned: Map<string, ModelGuess> }): void {
+  planner.remove(name);
+  planned.delete(name);
+}
+
+/** Nothing of a model that was made under this controller's eyes can have come unseen. */
+function knownSinceMs({ model }: LiveModel, nowMs: number, startedWallMs: number): number {
+  const madeMs = Date.parse(model.metadata.creationTimestamp ?? '');
+  // Times of creation are whole seconds.
+  return madeMs + 1000 >= startedWallMs ? nowMs - METER_SPAN_MS : nowMs;
+}
+
+interface Asked {
+  readonly world: World;
+  readonly live: readonly LiveModel[];
+  readonly own: readonly LiveModel[];
+  readonly guesses: ReadonlyMap<string, ModelGuess>;
+}
+
+function decideLive(planner: FleetPlanner, { world, live, own, guesses }: Asked): ReadonlyMap<string, LiveDecision> {
+  const decisions = new Map<string, LiveDecision>();
+  for (const { name } of live) decisions.set(name, { decision: keepUpstream(name) });
+  // Only models that may use the same slots owe each other any.
+  for (const [pools, group] of Map.groupBy(own, ({ model }) => model.spec.pools.join())) {
+    const models = new Map(group.map((one) => [one.name, readInput(one, world, guesses)]));
+    const shared = new Set(pools.split(','));
+    const slots = world.slots.filter(({ pool, isUsable }) => isUsable && shared.has(pool)).length;
+    for (const [name, order] of planner.decide({ models, slots })) {
+      const input = models.get(name);
+      if (input === undefined) continue;
+      const { figures, isRested, desired } = order;
+      const decision = explainDecision({ model: name, input, figures, settings: scaleDefaults, isRested, desired });
+      decisions.set(name, { decision, order });
+    }
+  }
+  return decisions;
+}
+
+function readInput(live: LiveModel, world: World, guesses: ReadonlyMap<string, ModelGuess>): ScalerInput {
+  const { name, model, stable } = live;
+  const revision = stable?.metadata.name ?? '';
+  const { scaling, serving } = model.spec;
+  const load = world.loads.get(name) ?? noLoad;
+  const supply = readSupply(revision, {
+    holding: world.slotsOf.get(revision) ?? [],
+    wanted: world.awakeSlotsOf.get(revision) ?? [],
+  });
+  const { ordered, ready, pending, idleMs } = supply;
+  return {
+    nowMs: world.nowMs,
+    signalAgeMs: world.loadAgeMs.oldest,
+    newsAgeMs: world.loadAgeMs.newest,
+    min: scaling.minAwake,
+    max: scaling.maxAwake,
+    objective: {
+      firstTokenMsMax: scaling.firstTokenMillis ?? FIRST_TOKEN_MS_MAX,
+      gapMsMax: GAP_MS_MAX,
+      sequencesMax: serving.concurrency,
+    },
+    waitingTokens: load.waitingTokens ?? [],
+    oldestWaitMs: load.oldestQueuedMs,
+    engineTokens: 0,
+    inFlight: Math.max(load.inFlight, supply.inFlight),
+    hasWakeLease: load.wakeLeaseMs > 0,
+    idleMs,
+    keepAliveMs: scaling.sleepAfterSeconds * 1000,
+    ordered,
+    ready,
+    pending,
+    makeRoomMs: supply.hasFreeSleeper || ready > 0 ? 0 : (guesses.get(name)?.sleepMs ?? 0),
+    lagMs: LAG_MS,
+    forecastFloor: 0,
+  };
+}
+
+function guessLive(live: LiveModel, world: World, options: LiveScalingOptions): ModelGuess {
+  const { stable, model } = live;
+  const weightsBytes = stable?.spec.weights?.sizeBytes ?? 0;
+  const { countPerSlot = 1, className = 'cpu' } = world.pools.get(model.spec.pools[0] ?? '')?.spec.accelerator ?? {};
+  const isSimulated = stable?.spec.weights?.simulated !== undefined;
+  const times = { ...guessClimb(weightsBytes), ...guessSimulated(live, options) };
+  return guessModel({
+    weightsBytes,
+    accelerators: countPerSlot,
+    isProcessor: className === 'cpu' && !isSimulated,
+    times: { ...times, ...options.fleet.climbTimes(stable?.metadata.name ?? '') },
+    speed: isSimulated ? (model.spec.simulation?.speedPercent ?? 100) / 100 : 1,
+  });
+}
