@@ -1,14 +1,17 @@
 // T6: no cascade on cold starts. T11: silent routers lower nothing. T12: the same inputs give the same decisions, byte for byte.
 // And the speed of the simulator itself, so that people use it.
 import { readFileSync } from 'node:fs';
+import { createLivePlanner } from '../../src/controller/live-scaling.ts';
+import { replayPlanner } from '../../src/core/plan/pool/planner-log.ts';
 import { scaleDefaults } from '../../src/core/plan/scale/settings.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { generateLoad } from '../../src/sim/load/generate.ts';
-import { stokerPolicy } from '../../src/sim/policy/stoker.ts';
+import { createPolicyPlanner, stokerPolicy } from '../../src/sim/policy/stoker.ts';
 import { replayDecisions } from '../../src/sim/replay.ts';
 import type { Faults, Scenario } from '../../src/sim/scenario.ts';
 import { createScenario, type SetupOptions } from '../../src/sim/setup.ts';
 import { parseTrace } from '../../src/sim/trace/parse-trace.ts';
+import { recordLiveRun } from '../../test/support/live-log.ts';
 import { beside, judged, type Row, run } from './scaling-rows.ts';
 
 const fleet: SetupOptions = {
@@ -110,13 +113,16 @@ async function judgeSilence(): Promise<Row> {
   });
 }
 
-/** What the simulator decided, decided again by a scaler that was given the same news, as JSON. */
+/** What each decided, decided again by the planner of the other that is told and asked the same: as JSON, byte for byte. */
 async function judgeReplay(): Promise<Row> {
   const scenario: Scenario = createScenario(readCode(), fleet);
-  const { decisions, differing } = await replayDecisions(scenario, run);
-  return judged('T12 decisions replayed', `${decisions} decisions, ${differing} differ`, {
+  const simulated = await replayDecisions(scenario, run, createLivePlanner);
+  const live = replayPlanner(await recordLiveRun(), createPolicyPlanner());
+  const told = `${simulated.decisions} of the simulator and ${live.decisions} of the controller`;
+  const differing = simulated.differing + live.differing;
+  return judged('T12 decisions replayed', `${told}, ${differing} differ`, {
     target: 'none differs',
-    isMet: decisions > 0 && differing === 0,
+    isMet: simulated.decisions > 0 && live.decisions > 0 && differing === 0,
   });
 }
 

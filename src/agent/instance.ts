@@ -5,6 +5,7 @@ import { renderInstanceId } from '../lib/ids.ts';
 import type { EngineExit, EngineProcess } from '../ports/engine.ts';
 import type { Failure } from './climb.ts';
 import type { InFlight } from './in-flight.ts';
+import type { SleepRecord } from './sleep-budget.ts';
 import type { InstanceView, Wanted } from './slot-plan.ts';
 
 /** An engine that is running, and what became of it. */
@@ -16,6 +17,7 @@ export interface RunningEngine {
   /** Checks in a row that failed, and what the last one said. */
   misses: number;
   lastMiss: string;
+  sleeps: SleepRecord;
 }
 
 export interface Instance {

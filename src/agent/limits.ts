@@ -1,6 +1,7 @@
 // Every bound of the agent, by name and with its default.
+import type { SleepBudget } from './sleep-budget.ts';
 
-export interface AgentLimits {
+export interface AgentLimits extends SleepBudget {
   /** A start, from spawn to loaded. */
   readonly startMsMax: number;
   readonly wakeMsMax: number;
@@ -42,4 +43,6 @@ export const agentLimits: AgentLimits = {
   reportWithinMs: 20,
   reportEveryMs: 1000,
   withdrawMsMax: 5000,
+  sleepsMax: 200,
+  sleepGrowthBytesMax: 512 * 1024 ** 2,
 };

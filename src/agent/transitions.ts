@@ -23,6 +23,7 @@ import { RequestCut } from './in-flight.ts';
 import type { Incarnations } from './incarnations.ts';
 import { type Instance, instanceIdOf, type RunningEngine } from './instance.ts';
 import type { AgentLimits } from './limits.ts';
+import { judgeSleep, noSleeps, type SleepVerdict } from './sleep-budget.ts';
 
 /** How long requests that were cut get to leave before the engine is told to sleep. */
 const CUT_MS_MAX = 2000;
@@ -99,7 +100,7 @@ function flatten({ from, totalMs, spawnedMs, loadedMs, warmedMs, probedMs }: Cli
 }
 
 function watch(instance: Instance, process: EngineProcess, launch: Launch, slot: SlotContext): RunningEngine {
-  const engine: RunningEngine = { process, launch, exit: undefined, misses: 0, lastMiss: '' };
+  const engine: RunningEngine = { process, launch, exit: undefined, misses: 0, lastMiss: '', sleeps: noSleeps };
   void process.exited.then((exit) => {
     engine.exit = exit;
     slot.onExit(instance, engine);
@@ -119,12 +120,33 @@ export async function sleep(instance: Instance, slot: SlotContext): Promise<void
     await cutFlights(instance, 'The model was put to sleep before the answer was complete.', slot);
     await raceAbort(engine.process.sleep(launch.sleep === 'Level1' ? 1 : 2, deadline.signal), deadline.signal);
     instance.probed = false;
-    moveTo(instance, 'Asleep', slot);
+    const verdict = await noteSleep(engine, slot);
+    if (verdict.type === 'keep') moveTo(instance, 'Asleep', slot);
+    else await renew(instance, verdict, slot);
   } catch (error) {
     fail(instance, await endBroken(engine.process, error, slot), slot);
   } finally {
     deadline.cancel();
   }
+}
+
+async function noteSleep(engine: RunningEngine, { limits }: SlotContext): Promise<SleepVerdict> {
+  // An engine that cannot say what it holds is judged by how often it slept.
+  const held = await engine.process.memory().catch(() => undefined);
+  const { record, verdict } = judgeSleep(engine.sleeps, held?.acceleratorBytes, limits);
+  engine.sleeps = record;
+  return verdict;
+}
+
+/** The next one who needs it starts it from its weights, and it is healthy again. */
+async function renew(instance: Instance, verdict: Exclude<SleepVerdict, { type: 'keep' }>, slot: SlotContext) {
+  await instance.engine?.process.stop(slot.limits.stopGraceMs);
+  if (verdict.type === 'leak') {
+    fail(instance, { reason: 'EngineLeaked', message: verdict.sentence }, slot);
+    return;
+  }
+  slot.log.info({ ...nameOf(instance), sentence: verdict.sentence }, 'the engine is renewed');
+  letGo(instance, 'Staged', slot);
 }
 
 /** A sleeper keeps its rung until it is gone: it is not resident, and its end holds up nobody. */

@@ -18,6 +18,7 @@ export const conditionTypes: readonly ConditionType[] = [
     meaning: 'Something keeps a slot from working, or from being made.',
   },
   { kind: 'Pool', type: 'AgentOutdated', well: 'False', meaning: 'A slot is of a release that cannot be commanded.' },
+  { kind: 'Pool', type: 'SpareMet', well: 'True', meaning: 'As many slots stand free as spec.spare asks for.' },
   { kind: 'Model', type: 'Ready', well: 'True', meaning: 'Requests can be served, at once or after a wake.' },
   {
     kind: 'Model',
@@ -27,6 +28,12 @@ export const conditionTypes: readonly ConditionType[] = [
   },
   { kind: 'Model', type: 'NameTaken', well: 'False', meaning: 'Another Model answers to the same name.' },
   { kind: 'Model', type: 'Updated', well: 'True', meaning: 'The version of the spec is the one that answers.' },
+  {
+    kind: 'Model',
+    type: 'ObjectivePossible',
+    well: 'True',
+    meaning: 'What was measured allows spec.scaling.firstTokenMillis. It is there when that is set.',
+  },
   { kind: 'ModelRevision', type: 'PinVerified', well: 'True', meaning: 'What runs is what was pinned.' },
   {
     kind: 'ModelRevision',
@@ -56,21 +63,32 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
   // ---- Pools
   SlotsConnected: { where: 'Pool Ready', meaning: 'The slots are there.', remedy: '' },
   Empty: { where: 'Pool Ready', meaning: 'There is no slot, and none is wanted.', remedy: '' },
+  SpareMet: { where: 'Pool SpareMet', meaning: 'As many slots stand free as should.', remedy: '' },
+  Refilling: {
+    where: 'Pool SpareMet',
+    meaning: 'Slots are being made, or are still leaving what they held.',
+    remedy: passes,
+  },
+  SlotsMax: {
+    where: 'Pool SpareMet',
+    meaning: 'What is wanted and what should stand free are more than slots.max.',
+    remedy: 'Raise spec.slots.max, or lower what spec.spare asks for.',
+  },
   SlotsStarting: { where: 'Pool Ready', meaning: 'Pods of slots are young.', remedy: passes },
   NoTrouble: { where: 'Pool SlotTrouble', meaning: 'Nothing is known to be wrong.', remedy: '' },
   Unschedulable: {
-    where: pool,
+    where: `${pool}; ${staged}`,
     meaning: 'No node takes the Pod.',
     remedy: 'Add nodes with the accelerator, free some, or look at nodeSelector and tolerations in spec.pod.',
   },
   ImagePullFailed: {
-    where: pool,
+    where: `${pool}; ${staged}`,
     meaning: 'The node does not get an image.',
     remedy:
       'Look at image, tag or digest in the values of the chart, or at engine.image of the Model, and at imagePullSecrets.',
   },
   ContainerNotCreated: {
-    where: pool,
+    where: `${pool}; ${staged}`,
     meaning: 'A container cannot be made: the Pod names something that is missing, or that does not fit its node.',
     remedy: 'Make what the message names.',
   },
@@ -116,12 +134,12 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
   },
   Ended: { where: pool, meaning: 'The Pod of a slot ended.', remedy: 'A new one is made.' },
   NodeLost: {
-    where: pool,
+    where: `${pool}; ${staged}`,
     meaning: 'The node does not answer. Its slot counts until the node is back or gone.',
     remedy: 'Bring the node back, or delete it: `kubectl delete node NAME`.',
   },
   NotStarted: {
-    where: pool,
+    where: `${pool}; ${staged}`,
     meaning: 'The node says why the Pod does not start.',
     remedy: 'Do what the message says.',
   },
@@ -156,6 +174,17 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
     remedy: 'Its sentence is in the message.',
   },
   // ---- Models
+  Possible: { where: 'Model ObjectivePossible', meaning: 'Nothing that was measured speaks against it.', remedy: '' },
+  Unmeasured: {
+    where: 'Model ObjectivePossible',
+    meaning: 'No climb of the version that answers was seen yet.',
+    remedy: 'It is judged after the first wake.',
+  },
+  Impossible: {
+    where: 'Model ObjectivePossible',
+    meaning: 'A request that finds nothing awake waits longer than firstTokenMillis, whatever is decided.',
+    remedy: 'Set scaling.minAwake to 1, or raise firstTokenMillis.',
+  },
   Awake: { where: 'Model Ready', meaning: 'Requests are served at once.', remedy: '' },
   Cold: { where: 'Model Ready', meaning: 'Nothing is awake; the next request wakes an instance.', remedy: '' },
   Upstream: { where: 'Model Ready', meaning: 'Requests are passed on to an API elsewhere.', remedy: '' },
@@ -187,6 +216,11 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
     remedy: `Change spec.version to mend it. ${triedAgain}`,
   },
   CandidateFound: { where: 'Event of a Model', meaning: 'A new version is being tried.', remedy: '' },
+  LearnedStateUnusable: {
+    where: 'Event of a Model',
+    meaning: 'The ConfigMap with what was learned of its work and its climbs is damaged, or of another release.',
+    remedy: 'Nothing: it is learned again from the first request on.',
+  },
   Promoted: { where: 'Event of a Model', meaning: 'A new version answers from now on.', remedy: '' },
   NotPinned: {
     where: 'Model Updated, Ready',
@@ -315,6 +349,16 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
     meaning: 'No Pool that it may use has a volume for weights.',
     remedy: 'Set spec.weights of the Pool.',
   },
+  NoNode: {
+    where: 'ModelRevision Staged',
+    meaning: 'Weights lie on each node, and no Pool of the Model has a slot that says which node.',
+    remedy: 'Nothing: the next request makes a slot. `slots.min` of the Pool makes one beforehand.',
+  },
+  HostPathForbidden: {
+    where: staged,
+    meaning: 'The Pool names a folder of the node, and the installation does not allow that.',
+    remedy: 'Set slots.allowHostPath of the chart, or use spec.weights.claimName.',
+  },
   StagerFailed: {
     where: staged,
     meaning: 'The Pod that downloads ended without a word.',
@@ -398,6 +442,11 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
     where: instance,
     meaning: 'The engine did not answer for too long, and was ended.',
     remedy: triedAgain,
+  },
+  EngineLeaked: {
+    where: instance,
+    meaning: 'After a sleep the engine held more accelerator memory than it may, and was ended.',
+    remedy: `It starts anew from its weights. If that happens often, set serving.sleep to Never or try another release of it. ${triedAgain}`,
   },
   EngineUnreachable: { where: instance, meaning: 'The engine does not take connections.', remedy: triedAgain },
   EngineStuck: { where: instance, meaning: 'The engine did not end when it was told to.', remedy: triedAgain },

@@ -39,9 +39,10 @@ export const controllerRules: readonly AccessRule[] = [
     verbs: ['update'],
   },
   { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'] },
-  { apiGroups: [''], resources: ['secrets', 'configmaps'], verbs: ['create'] },
+  { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
+  // One for each Model, with what was learned of it. Their names are those of the Models, so no list can name them.
+  { apiGroups: [''], resources: ['configmaps'], verbs: ['get', 'create', 'patch'] },
   { apiGroups: [''], resources: ['secrets'], resourceNames: ['stoker-link-tls'], verbs: ['get', 'patch'] },
-  { apiGroups: [''], resources: ['configmaps'], resourceNames: ['stoker-link-ca'], verbs: ['get', 'patch'] },
   { apiGroups: [''], resources: ['services'], resourceNames: ['stoker-link'], verbs: ['get'] },
   { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['create'] },
   {

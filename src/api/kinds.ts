@@ -23,6 +23,8 @@ export interface ContainerSpec {
     readonly limits?: Readonly<Record<string, string>>;
   };
   readonly imagePullPolicy?: string;
+  /** Whether the end of the log tells why it ended, when nothing else does. */
+  readonly terminationMessagePolicy?: 'File' | 'FallbackToLogsOnError';
   readonly readinessProbe?: Probe;
   readonly livenessProbe?: Probe;
   readonly startupProbe?: Probe;
@@ -42,6 +44,7 @@ export interface EnvVar {
 export interface PodVolume {
   readonly name: string;
   readonly emptyDir?: { readonly medium?: 'Memory'; readonly sizeLimit?: string };
+  readonly hostPath?: { readonly path: string; readonly type: 'Directory' };
   readonly persistentVolumeClaim?: { readonly claimName: string; readonly readOnly?: boolean };
   readonly projected?: {
     readonly sources: readonly {
@@ -70,6 +73,7 @@ export interface Pod extends ClusterObject {
     readonly activeDeadlineSeconds?: number;
     readonly nodeName?: string;
     readonly nodeSelector?: Readonly<Record<string, string>>;
+    readonly affinity?: object;
     readonly tolerations?: readonly object[];
     readonly topologySpreadConstraints?: readonly object[];
     readonly runtimeClassName?: string;

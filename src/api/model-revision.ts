@@ -8,6 +8,9 @@ import { engineNames, samplingSchema } from './model.ts';
 import { pinnedRemoteSchema } from './remote.ts';
 import { simulatedWeightsSchema } from './simulated-weights.ts';
 
+/** Volumes and nodes that are remembered to hold the files of a revision. */
+export const STAGED_MAX = 512;
+
 export const modelRevisionSpecSchema = z
   .object({
     modelName: z.string().min(1).max(52).meta({ description: 'The Model it belongs to.' }),
@@ -95,9 +98,9 @@ export const modelRevisionStatusSchema = z
       }),
     stagedIn: z
       .array(z.string().max(300))
-      .max(64)
+      .max(STAGED_MAX)
       .optional()
-      .meta({ description: 'Volumes that hold its files, verified.', 'x-kubernetes-list-type': 'set' }),
+      .meta({ description: 'Volumes and nodes that hold its files, verified.', 'x-kubernetes-list-type': 'set' }),
     conditions: conditionsSchema.optional(),
   })
   .meta({ description: 'What the controller observed.' });

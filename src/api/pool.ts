@@ -64,6 +64,38 @@ const podSchema = z
       'On a cluster: where slots are put, and what they ask of a node beside the accelerator. One machine needs none of it.',
   });
 
+const money = (description: string) =>
+  z
+    .string()
+    .max(12)
+    .regex(/^(0|[1-9][0-9]{0,6})(\.[0-9]{1,4})?$/, 'must be an amount in quotes, such as "2.50"')
+    .meta({ description: `${description} An amount in quotes, in any currency, the same for both.` });
+
+const spareSchema = z
+  .object({
+    hitBasisPoints: z.int().min(1).max(9999).optional().meta({
+      description:
+        'Of 10000 instances that begin to be wanted, so many are to find a slot that stands there. 9900 when neither this nor cost is given.',
+    }),
+    cost: z
+      .object({
+        lateWake: money('What it costs when an instance has to wait for a slot to be made.'),
+        slotHour: money('What a slot costs in an hour.'),
+      })
+      .optional()
+      .meta({ description: 'In the place of hitBasisPoints: one more slot stands free while it saves what it costs.' }),
+    min: z.int().min(0).max(1000).default(0).meta({
+      description: 'Slots that stand free at least. While a model of the pool sleeps, it is one in any case.',
+    }),
+    max: z.int().min(0).max(1000).optional().meta({
+      description: 'Slots that stand free at most. Unset: as many as slots.max leaves.',
+    }),
+  })
+  .meta({
+    description:
+      'Slots that stand free for what wakes next, with sleeping copies of what is likely to be asked for. How many follows from how many were wanted at once before, in the time that a new slot takes. Unset: a slot is made when it is lacking.',
+  });
+
 export const poolSpecSchema = z
   .object({
     accelerator: z
@@ -100,6 +132,7 @@ export const poolSpecSchema = z
       })
       .prefault({})
       .meta({ description: 'How many slots (Pods) the pool may have.' }),
+    spare: spareSchema.optional(),
     pod: podSchema.optional(),
     sleepersPerSlotMax: z.int().min(0).max(64).default(8).meta({
       description: 'Instances that may be asleep in one slot. Beyond it the least recently used one is stopped.',
@@ -120,6 +153,22 @@ export const poolSpecSchema = z
             description:
               'A PersistentVolumeClaim that every slot of the pool can mount. Stagers write to it, slots only read.',
           }),
+        hostPath: z
+          .object({
+            path: z
+              .string()
+              .min(2)
+              .max(255)
+              .regex(/^(\/[A-Za-z0-9_][A-Za-z0-9._-]*)+$/, 'must be an absolute path without .. and hidden parts')
+              .meta({
+                description: 'A folder that is there on every node, and that user and group 65532 may write to.',
+              }),
+          })
+          .optional()
+          .meta({
+            description:
+              'A folder of each node, for example on its NVMe. Downloaded weights are brought to every node that has a slot. Whoever installs Stoker has to allow it: slots.allowHostPath of the chart.',
+          }),
         cacheBytesMax: z.int().min(1_048_576).max(1_125_899_906_842_624).optional().meta({
           description:
             'What all downloaded weights on the volume may take together. Before more is downloaded than that, the weights go whose loss costs least; none that is in use. Unset: nothing is taken away.',
@@ -139,6 +188,18 @@ export const poolSpecSchema = z
   })
   .meta({ description: 'One kind of hardware and its limits.' });
 
+const spareDaySchema = z
+  .object({
+    day: z.int().min(0).max(1_000_000).meta({ description: 'Days since 1970.' }),
+    watchedSeconds: z.int().min(0).max(100_000).meta({ description: 'How long of it was watched.' }),
+    rises: z.array(z.int().min(0).max(1_000_000_000)).max(257).meta({
+      description:
+        'Instances that began to be wanted: the first number is of those that needed no free slot, the next of those that needed one, and so on.',
+      'x-kubernetes-list-type': 'atomic',
+    }),
+  })
+  .meta({ description: 'What came on one day.' });
+
 export const poolStatusSchema = z
   .object({
     observedGeneration: z
@@ -154,11 +215,23 @@ export const poolStatusSchema = z
     awake: z.int().min(0).optional().meta({ description: 'Instances that are awake.' }),
     asleep: z.int().min(0).optional().meta({ description: 'Instances that are asleep.' }),
     spare: z.int().min(0).optional().meta({ description: 'Slots in which nothing is resident.' }),
+    spareWanted: z.int().min(0).optional().meta({ description: 'Slots that should stand free.' }),
+    spareDecision: z
+      .string()
+      .max(512)
+      .optional()
+      .meta({ description: 'Why so many should stand free, in one sentence.' }),
+    spareHistory: z.array(spareDaySchema).max(14).optional().meta({
+      description: 'What that rests on: the last days, the oldest first.',
+      'x-kubernetes-list-type': 'atomic',
+    }),
     conditions: conditionsSchema.optional(),
   })
   .meta({ description: 'What the controller observed.' });
 
 export type PoolSpec = z.infer<typeof poolSpecSchema>;
+export type SparePolicy = z.infer<typeof spareSchema>;
+export type SpareDay = z.infer<typeof spareDaySchema>;
 export type PoolStatus = z.infer<typeof poolStatusSchema>;
 export interface Pool {
   readonly apiVersion: string;

@@ -5,12 +5,16 @@ import { OBJECT_NAME_CHARS_MAX, OBJECT_NAME_PATTERN } from './group.ts';
 import type { ModelSpec } from './model.ts';
 import type { ModelRevisionSpec } from './model-revision.ts';
 import type { PoolSpec } from './pool.ts';
-import type { Rule } from './rule.ts';
+import type { Figures, Rule } from './rule.ts';
 import { thirdPartyRules } from './third-party-rules.ts';
 import { isDownloaded, mutablePartOf } from './weight-sources.ts';
 
 const weightSources = ['file', 'folder', 'http', 'hub', 's3', 'oci', 'simulated'] as const;
 const RESERVED_PREFIX = 'task/';
+/** What a request that finds nothing awake waits at least: news of it, and the fastest wake there is. */
+const ORDER_MILLIS = 100;
+const WAKE_MILLIS_MIN = 150;
+const COLD_MILLIS_MIN = ORDER_MILLIS + WAKE_MILLIS_MIN;
 /** The longest DNS label. */
 const REVISION_NAME_CHARS_MAX = 63;
 
@@ -35,13 +39,56 @@ function nameRule(charsMax: number): NameRule {
 export const chosenNameRule = nameRule(OBJECT_NAME_CHARS_MAX);
 export const revisionNameRule = nameRule(REVISION_NAME_CHARS_MAX);
 
+/** `2 is above 1`, of two whole numbers. */
+function above<Spec>(low: string, high: string, of: (spec: Spec) => readonly [number, number]): Figures<Spec> {
+  return { form: '%d is above %d', cel: [low, high], of };
+}
+
+const spareRules: readonly Rule<PoolSpec>[] = [
+  {
+    at: ['spec', 'spare'],
+    cel: '!has(self.max) || self.min <= self.max',
+    message: 'min must not be above max',
+    figures: above('self.min', 'self.max', ({ spare }) => [spare?.min ?? 0, spare?.max ?? 0]),
+    holds: ({ spare }) => spare?.max === undefined || spare.min <= spare.max,
+  },
+  {
+    at: ['spec', 'spare'],
+    cel: '!has(self.hitBasisPoints) || !has(self.cost)',
+    message: 'must hold at most one of hitBasisPoints and cost',
+    holds: ({ spare }) => spare?.hitBasisPoints === undefined || spare.cost === undefined,
+  },
+  {
+    at: ['spec'],
+    cel: '!has(self.spare) || self.spare.min <= self.slots.max',
+    message: 'spare.min must not be above slots.max',
+    figures: above('self.spare.min', 'self.slots.max', ({ spare, slots }) => [spare?.min ?? 0, slots.max]),
+    holds: ({ spare, slots }) => spare === undefined || spare.min <= slots.max,
+  },
+  {
+    at: ['spec'],
+    cel: '!has(self.spare) || !has(self.spare.max) || self.spare.max <= self.slots.max',
+    message: 'spare.max must not be above slots.max',
+    figures: above('self.spare.max', 'self.slots.max', ({ spare, slots }) => [spare?.max ?? 0, slots.max]),
+    holds: ({ spare, slots }) => spare?.max === undefined || spare.max <= slots.max,
+  },
+];
+
 export const poolRules: readonly Rule<PoolSpec>[] = [
+  {
+    at: ['spec', 'weights'],
+    cel: '!has(self.claimName) || !has(self.hostPath)',
+    message: 'must not hold both claimName and hostPath: weights lie in one place',
+    holds: ({ weights }) => weights?.claimName === undefined || weights.hostPath === undefined,
+  },
   {
     at: ['spec', 'slots'],
     cel: 'self.min <= self.max',
     message: 'min must not be above max',
+    figures: above('self.min', 'self.max', ({ slots }) => [slots.min, slots.max]),
     holds: ({ slots }) => slots.min <= slots.max,
   },
+  ...spareRules,
   {
     at: ['spec'],
     cel: '!has(self.sleeperBytes) || !has(self.pod) || has(self.pod.memoryBytes)',
@@ -67,7 +114,20 @@ export const modelRules: readonly Rule<ModelSpec>[] = [
     at: ['spec', 'scaling'],
     cel: 'self.minAwake <= self.maxAwake',
     message: 'minAwake must not be above maxAwake',
+    figures: above('self.minAwake', 'self.maxAwake', ({ scaling }) => [scaling.minAwake, scaling.maxAwake]),
     holds: ({ scaling }) => scaling.minAwake <= scaling.maxAwake,
+  },
+  {
+    at: ['spec', 'scaling'],
+    cel: `!has(self.firstTokenMillis) || self.minAwake > 0 || self.firstTokenMillis >= ${COLD_MILLIS_MIN}`,
+    message: `firstTokenMillis must be at least ${COLD_MILLIS_MIN} while minAwake is 0, because ${ORDER_MILLIS} ms may pass until a wake is ordered and no wake is faster than ${WAKE_MILLIS_MIN} ms`,
+    figures: {
+      form: `%d is below ${ORDER_MILLIS} + ${WAKE_MILLIS_MIN}`,
+      cel: ['self.firstTokenMillis'],
+      of: ({ scaling }) => [scaling.firstTokenMillis ?? 0],
+    },
+    holds: ({ scaling: { firstTokenMillis, minAwake } }) =>
+      firstTokenMillis === undefined || minAwake > 0 || firstTokenMillis >= COLD_MILLIS_MIN,
   },
   {
     at: ['spec'],

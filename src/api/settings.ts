@@ -244,6 +244,15 @@ export const settingTable = {
     description:
       'Folder of this machine for downloaded weights, which every slot can read. Unset: the volume that each Pool names.',
   },
+  allowHostPath: {
+    flag: 'allow-host-path',
+    variable: 'STOKER_ALLOW_HOST_PATH',
+    schema: toggle,
+    isSwitch: true,
+    processes: ['controller'],
+    description:
+      'Let Pools keep downloaded weights in a folder of the node (spec.weights.hostPath). Whoever may write a Pool then chooses which folder of the nodes slots read and stagers write to.',
+  },
   engineThreads: {
     flag: 'engine-threads',
     variable: 'STOKER_ENGINE_THREADS',

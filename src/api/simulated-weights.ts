@@ -43,8 +43,8 @@ const GB = 1_000_000_000;
 const MB = 1_000_000;
 /** About what vLLM 0.13 keeps on each accelerator while it sleeps (scaling.md §1.4, vllm#32714). */
 const RESIDUE_BYTES_PER_ACCELERATOR = 1_100 * MB;
-/** A healthy engine's drift. The leak of vllm#21336, a hundred times as much, is a fault. */
-const LEAK_BYTES_PER_ACCELERATOR = 32 * MB;
+/** A healthy engine's drift: 200 sleeps stay within what the agent allows. The leak of vllm#21336 is a fault. */
+const LEAK_BYTES_PER_ACCELERATOR = 2 * MB;
 
 /** Weights in 16 bits: scaling.md §1.2. Shapes as published for Llama 3 8B, Llama 2 13B and Llama 3 70B. */
 export const simulatedSizes: Readonly<Record<SimulatedProfileName, SimulatedSize>> = {

@@ -6,6 +6,8 @@ import { z } from 'zod';
 export interface ValidationRule {
   readonly rule: string;
   readonly message: string;
+  /** CEL for a message that names figures. */
+  readonly messageExpression?: string;
 }
 
 /** The part of OpenAPI v3 that structural schemas use. */

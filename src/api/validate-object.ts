@@ -6,7 +6,7 @@ import { type Problem, renderIssues, renderPath, valueAt } from './issue-sentenc
 import { modelSpecSchema, modelStatusSchema } from './model.ts';
 import { modelRevisionSpecSchema, modelRevisionStatusSchema } from './model-revision.ts';
 import { poolSpecSchema, poolStatusSchema } from './pool.ts';
-import type { Rule } from './rule.ts';
+import { type Rule, sentenceCel, sentenceOf } from './rule.ts';
 import { chosenNameRule, modelRevisionRules, modelRules, type NameRule, poolRules, revisionNameRule } from './rules.ts';
 import { type StructuralSchema, structuralSchema, type ValidationRule } from './structural-schema.ts';
 
@@ -29,7 +29,10 @@ interface KindParts<Spec> {
 function judgeOf<Spec>({ kind, spec, status, name, rules }: KindParts<Spec>): Judge {
   const frame = frameOf(structuralSchema(spec, `${kind}.spec`), structuralSchema(status, `${kind}.status`));
   return {
-    schema: [name, ...rules].reduce((schema, rule) => withRule(schema, rule.at, ruleOf(rule)), frame),
+    schema: rules.reduce(
+      (schema, rule) => withRule(schema, rule.at, ruleOf(rule)),
+      withRule(frame, name.at, ruleOf(name)),
+    ),
     judge(object, old) {
       const problems = judgeFrame(object, name);
       const parsed = spec.safeParse(valueAt(object, ['spec']));
@@ -39,7 +42,7 @@ function judgeOf<Spec>({ kind, spec, status, name, rules }: KindParts<Spec>): Ju
       const broken = rules.filter((rule) => !rule.holds(parsed.data, before));
       return [
         ...problems,
-        ...broken.map(({ at, message }) => ({ path: renderPath(at), message })),
+        ...broken.map((rule) => ({ path: renderPath(rule.at), message: sentenceOf(rule, parsed.data) })),
         ...judgeStatus(status, valueAt(object, ['status'])),
       ];
     },
@@ -67,8 +70,10 @@ function frameOf(spec: StructuralSchema, status: StructuralSchema): StructuralSc
   };
 }
 
-function ruleOf({ cel, message }: { readonly cel: string; readonly message: string }): ValidationRule {
-  return { rule: cel, message };
+function ruleOf(rule: Pick<Rule<never>, 'cel' | 'message' | 'figures'>): ValidationRule {
+  const messageExpression = sentenceCel(rule);
+  const { cel, message } = rule;
+  return { rule: cel, message, ...(messageExpression === undefined ? {} : { messageExpression }) };
 }
 
 function withRule(schema: StructuralSchema, at: readonly string[], rule: ValidationRule): StructuralSchema {

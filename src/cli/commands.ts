@@ -170,6 +170,7 @@ interface SimulateFlags {
   readonly goal: number;
   readonly profile: 'Size7B' | 'Size13B' | 'Size70B';
   readonly firstToken: number;
+  readonly headroom?: 'economy' | 'standard' | 'strict';
   readonly minAwake: number;
   readonly maxAwake?: number;
   readonly slots: number;
@@ -223,6 +224,13 @@ function addFleetOptions(command: Command): void {
       new Option('--profile <size>', 'size of the models').choices(['Size7B', 'Size13B', 'Size70B']).default('Size70B'),
     )
     .option('--first-token <seconds>', 'time in which the first token is due', parsePositive, 5)
+    .addOption(
+      new Option('--headroom <class>', 'what stays awake for rare bursts (default: standard)').choices([
+        'economy',
+        'standard',
+        'strict',
+      ]),
+    )
     .option('--min-awake <count>', 'instances of a model that never sleep', parseWhole, 0)
     .option('--max-awake <count>', 'instances of a model at most (default: one for each slot)', parseCount)
     .option('--slots <count>', 'slots of the fleet', parseCount, 40)
@@ -245,6 +253,7 @@ function readSimulateFlags(flags: SimulateFlags): SimulateOptions {
     policies: flags.policy,
     goal: goal / 100,
     firstTokenMsMax: flags.firstToken * 1000,
+    headroom: flags.headroom,
     sleepersPerSlotMax: flags.sleepersPerSlot,
     isCold: flags.cold === true || flags.sleepersPerSlot === 0,
     isOccupied: flags.occupied === true,

@@ -16,10 +16,14 @@ export const SECRET_WANTED_EVERY_MS = 5000;
 
 /** Changes within this time are planned together. */
 export const PLAN_WITHIN_MS = 2;
+/** News of a request reaches the decision within this time (DESIGN §1.3). */
+export const SCALE_LAG_MS = 100;
 /** Time itself changes plans: idle times, leases, retries. */
 export const PLAN_EVERY_MS = 250;
 /** The planner rests this many times as long as it took, so that the event loop stays free. */
 export const PLAN_REST_FACTOR = 4;
+/** Nor does it rest longer than this: whoever waits for a wake waits for a whole rest at worst. */
+export const PLAN_REST_MS_MAX = 100;
 
 /** A new controller waits at most this long for its picture of the slots. */
 export const PICTURE_MS_MAX = 10_000;
@@ -32,8 +36,15 @@ export const WITHDRAW_MS_MAX = 5000;
 export const TRIAL_BACKOFF = { baseMs: 15_000, capMs: 900_000 } as const;
 /** Revisions of a model that are kept beside the ones in use. */
 export const OLD_REVISIONS_MAX = 10;
+/** What was learned of a model is written this often at most (DESIGN §3). */
+export const LEARNED_EVERY_MS = 300_000;
 /** The controller's guess of how long a new slot takes to report. */
 export const SLOT_START_MS = 3000;
+/** The first guess of how long a slot takes from the decision to make it, for those who keep some ready; and the most that counts. */
+export const SLOT_MAKE_MS = 60_000;
+export const SLOT_MAKE_MS_MAX = 900_000;
+/** What a Pool's spare slots rest on is written this often. */
+export const SPARE_HISTORY_EVERY_MS = 300_000;
 /** A new slot that has not reported after this time is no longer waited for by placement. */
 export const SLOT_PATIENCE_MS = 10_000;
 /** The guess of how long an occupant takes to leave once it may. */

@@ -13,6 +13,7 @@ import { RECONCILES_MAX, RESYNC_MS } from './bounds.ts';
 import { createDoor } from './door.ts';
 import { createFleet, type Fleet } from './fleet.ts';
 import { createKeyRing, type KeyRing } from './key-ring.ts';
+import { createLearnedStates, type LearnedStates } from './learned-state.ts';
 import { createLiveScaling, type LiveScaling } from './live-scaling.ts';
 import { reconcileModel } from './model-reconciler.ts';
 import type { ControllerOptions } from './options.ts';
@@ -24,12 +25,14 @@ import { reconcileRevision } from './revision-reconciler.ts';
 import { loadKeySource } from './slot-keys.ts';
 import { poolUidOf, type SlotTemplate, stokerImage } from './slot-pod.ts';
 import { reconcileSlot } from './slot-reconciler.ts';
+import { createSpare } from './spare.ts';
 import { stagedRevisionOf } from './stager-pod.ts';
 import { createStaging, type Staging } from './staging.ts';
 import { stagingTroubleOf } from './staging-verdict.ts';
 import { createSteering, type Steering } from './steering.ts';
 import { createTrials, type Trials } from './trials.ts';
 import { createUpstreams, type Upstreams } from './upstreams.ts';
+import { isNodeLocal } from './weight-volumes.ts';
 import { createWorkQueue, type Outcome, type WorkKey, type WorkQueue } from './work-queue.ts';
 
 export interface Controller {
@@ -46,7 +49,7 @@ export function createController(options: ControllerOptions): Controller {
   return new RunningController(options);
 }
 
-type Kind = 'Pool' | 'Model' | 'Pin' | 'ModelRevision' | 'Upstream' | 'Slot';
+type Kind = 'Pool' | 'Model' | 'Pin' | 'ModelRevision' | 'Upstream' | 'Slot' | 'Learned';
 
 /** The object that a key is about. */
 const KIND_OF = {
@@ -56,6 +59,7 @@ const KIND_OF = {
   ModelRevision: 'ModelRevision',
   Upstream: 'ModelRevision',
   Slot: 'Pod',
+  Learned: 'Model',
 } as const satisfies Record<Kind, keyof typeof kinds>;
 
 class RunningController implements Controller {
@@ -63,6 +67,7 @@ class RunningController implements Controller {
   readonly #fleet: Fleet;
   readonly #trials: Trials = createTrials();
   readonly #scaling: LiveScaling;
+  readonly #learned: LearnedStates;
   readonly #pins: Pins;
   readonly #upstreams: Upstreams;
   readonly #steering: Steering;
@@ -72,6 +77,7 @@ class RunningController implements Controller {
   readonly #stopping = new AbortController();
   readonly #made = new Map<string, Set<string>>();
   readonly #setbacks = new Map<string, PoolSetbacks>();
+  readonly #spare = createSpare();
   readonly #ring: KeyRing;
   /** Revisions that agents said something new about. */
   readonly #stale = new Set<string>();
@@ -79,6 +85,8 @@ class RunningController implements Controller {
   #wanted: ReadonlySet<string> = new Set();
   /** What objects were, by name: one that is gone says no more whose it was. */
   readonly #slots = new Map<string, { readonly pool: string; readonly uid: string }>();
+  /** The node of each slot whose node has a folder for weights. */
+  readonly #nodes = new Map<string, string>();
   readonly #stagers = new Map<string, string>();
   readonly #servedNames = new Map<string, string>();
   readonly #modelOfRevision = new Map<string, string>();
@@ -93,7 +101,12 @@ class RunningController implements Controller {
     this.#options = options;
     const { clock, rng, log, metrics, epoch, cluster, engineBuilds, simulatedClimb } = options;
     this.#fleet = createFleet(clock);
-    this.#scaling = createLiveScaling({ fleet: this.#fleet, simulatedClimb, startedWallMs: clock.wallMs() });
+    this.#scaling = this.#createScaling();
+    this.#learned = createLearnedStates({
+      options,
+      memoryOf: (model) => this.#scaling.memoryOf(model),
+      onMemory: (model, memory) => this.#scaling.remember(model, memory),
+    });
     this.#pins = createPins(options, (model) => this.#queue.add('Model', model));
     this.#upstreams = createUpstreams(cluster, (model) => this.#onKey(model));
     this.#ring = createKeyRing({
@@ -120,6 +133,7 @@ class RunningController implements Controller {
       engineBuilds,
       simulatedClimb,
       places: options,
+      spare: this.#spare,
       epoch,
       staging: {
         givesWay: (revision) => this.#staging.givesWay(revision),
@@ -145,6 +159,21 @@ class RunningController implements Controller {
       clock,
       missing: () => this.#missing(),
       decisionOf: (model) => this.#steering.decisionOf(model),
+    });
+  }
+
+  #createScaling(): LiveScaling {
+    const { clock, log, metrics, simulatedClimb, planner } = this.#options;
+    return createLiveScaling({
+      fleet: this.#fleet,
+      simulatedClimb,
+      startedWallMs: clock.wallMs(),
+      planner,
+      onFinding: ({ rule, sentence }) => {
+        metrics.count('planFindings', { rule });
+        log.error({ rule, sentence }, 'an order to scale was not carried out');
+      },
+      onPlanned: (model) => this.#queue.add('Learned', model),
     });
   }
 
@@ -262,7 +291,10 @@ class RunningController implements Controller {
     switch (kind) {
       case 'Pool':
         this.#queue.add('Pool', name);
-        for (const model of this.#options.cluster.list(kinds.Model)) this.#queue.add('Model', model.metadata.name);
+        for (const { metadata } of this.#options.cluster.list(kinds.Model)) {
+          this.#queue.add('Model', metadata.name);
+          this.#stageFor(metadata.name, { onlyMissing: true });
+        }
         return;
       case 'Model':
         this.#onModel(name);
@@ -301,12 +333,13 @@ class RunningController implements Controller {
   }
 
   /** Whether a revision is in use, and in which pools, is for its Model to say. */
-  #stageFor(model: string): void {
+  #stageFor(model: string, { onlyMissing = false } = {}): void {
     const { cluster } = this.#options;
     const { stableRevision, candidateRevision } = cluster.get(kinds.Model, model)?.status ?? {};
     for (const revision of [stableRevision, candidateRevision]) {
       const found = revision === undefined ? undefined : cluster.get(kinds.ModelRevision, revision);
-      if (found?.spec.weights?.fileSet !== undefined) this.#queue.add('ModelRevision', found.metadata.name);
+      if (found?.spec.weights?.fileSet === undefined) continue;
+      if (!onlyMissing || stagingTroubleOf(found) !== undefined) this.#queue.add('ModelRevision', found.metadata.name);
     }
   }
 
@@ -332,14 +365,33 @@ class RunningController implements Controller {
     const known = this.#slots.get(name);
     const { uid } = pod?.metadata ?? {};
     if (known !== undefined && known.uid !== uid) this.#forgetSlot(known.uid);
+    this.#onNode(pod, known?.pool);
     const poolUid = pod === undefined ? undefined : poolUidOf(pod);
     const pool = cluster.list(kinds.Pool).find(({ metadata }) => metadata.uid === poolUid)?.metadata.name;
+    if (pod === undefined) this.#nodes.delete(name);
     if (pod === undefined) this.#slots.delete(name);
     else if (pool !== undefined && uid !== undefined) this.#slots.set(name, { pool, uid });
     this.#onStager(pod, name);
     if (pool !== undefined) this.#queue.add('Slot', name);
     const owner = pool ?? known?.pool;
     if (owner !== undefined) this.#queue.add('Pool', owner);
+  }
+
+  /** A slot that comes to a node with a folder of its own, or leaves one: files may have to be brought there. */
+  #onNode(pod: Pod | undefined, knownPool: string | undefined): void {
+    const { cluster } = this.#options;
+    const poolUid = pod === undefined ? undefined : poolUidOf(pod);
+    const pool = cluster
+      .list(kinds.Pool)
+      .find(({ metadata }) => metadata.uid === poolUid || (pod === undefined && metadata.name === knownPool));
+    if (pool === undefined || !isNodeLocal(pool, this.#options)) return;
+    const { name } = pod?.metadata ?? {};
+    const node = pod?.spec.nodeName;
+    if (name !== undefined && this.#nodes.get(name) === node) return;
+    if (name !== undefined && node !== undefined) this.#nodes.set(name, node);
+    for (const { metadata, spec } of cluster.list(kinds.Model)) {
+      if (spec.pools.includes(pool.metadata.name)) this.#stageFor(metadata.name);
+    }
   }
 
   #onStager(pod: Pod | undefined, name: string): void {
@@ -368,6 +420,7 @@ class RunningController implements Controller {
     for (const { metadata, spec } of cluster.list(kinds.ModelRevision)) {
       if (spec.remote !== undefined) this.#queue.add('Upstream', metadata.name);
     }
+    this.#learned.forgetExcept(new Set(cluster.list(kinds.Model).map(({ metadata }) => metadata.name)));
     this.#upstreams.forgetExcept(revisions);
     this.#fleet.forgetRevisionsExcept(revisions);
     this.#trials.forgetExcept(revisions);
@@ -391,6 +444,7 @@ class RunningController implements Controller {
             made: this.#made,
             children: this.#children,
             setbacks: this.#setbacks,
+            spare: this.#spare,
           },
           signal,
         );
@@ -406,6 +460,8 @@ class RunningController implements Controller {
         return reconcileRevision(name, { options, steering, staging: this.#staging }, signal);
       case 'Upstream':
         return this.#upstreams.reconcile(name, signal);
+      case 'Learned':
+        return this.#learned.reconcile(name, signal);
       case 'Slot':
         return reconcileSlot(name, { options, steering }, signal);
     }
@@ -429,10 +485,11 @@ class RunningController implements Controller {
   }
 
   #template(): SlotTemplate {
-    const { slotServiceAccount, linkCaConfigMap, slotPods, release, localWeightsFolder } = this.#options;
+    const { slotServiceAccount, linkCaConfigMap, slotPods, release, localWeightsFolder, allowsHostPath } =
+      this.#options;
     assert(this.#linkUrl !== undefined, 'objects are looked at after the hub listens');
     const own = { linkUrl: this.#linkUrl, serviceAccount: slotServiceAccount, release };
-    return { ...own, linkCaConfigMap, slotPods, localWeightsFolder };
+    return { ...own, linkCaConfigMap, slotPods, localWeightsFolder, allowsHostPath };
   }
 
   #missing(): string | undefined {

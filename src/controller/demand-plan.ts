@@ -8,7 +8,7 @@ import { maySleep, slotEngineOf } from './launch.ts';
 import type { LiveDecision } from './live-scaling.ts';
 import { noLoad, noSlots, type World } from './observe.ts';
 import { flavourField } from './slot-flavour.ts';
-import { isStagedFor } from './staging-verdict.ts';
+import { mayRunIn } from './staging-verdict.ts';
 import type { Trials } from './trials.ts';
 import type { WeightPlaces } from './weight-volumes.ts';
 
@@ -26,7 +26,7 @@ export function listClaims(world: World, { decisions, trials, places, givesWay }
     const { spec } = live.model;
     const load = world.loads.get(live.name) ?? noLoad;
     const poolsOf = (revision: ModelRevision) =>
-      spec.pools.filter((pool) => isStagedFor(revision, world.pools.get(pool), places));
+      spec.pools.filter((pool) => mayRunIn(revision, pool, { world, places }));
     const frame = { model: live.name };
     const claims: Claim[] = [];
     const engine = live.stable === undefined ? undefined : slotEngineOf(live.stable);
@@ -66,7 +66,11 @@ function orderOf(decided: LiveDecision | undefined) {
   const { decision, order } = decided ?? {};
   if (order === undefined) return { desired: decision?.desired ?? 0 };
   const { desired, coldMax, pressing, climb, chance } = order;
-  return { desired, coldMax, pressing, climb, chance };
+  return {
+    ...{ desired, coldMax, pressing },
+    ...(climb === undefined ? {} : { climb }),
+    ...(chance === undefined ? {} : { chance }),
+  };
 }
 
 /** What needs no files claims as it always did, also when its pools are missing. */

@@ -10,6 +10,8 @@ import { isLeaving, poolUidOf } from './slot-pod.ts';
 /** The API server said nothing about the token. */
 const PASSING: ReadonlySet<ClusterErrorReason> = new Set(['Unavailable', 'Timeout', 'Throttled', 'Aborted']);
 
+const REMEDY = 'Bind the ClusterRole system:auth-delegator to the ServiceAccount of the controller.';
+
 interface DoorOptions {
   readonly cluster: Cluster;
   readonly routerUsername: string;
@@ -27,6 +29,8 @@ export function createDoor(options: DoorOptions): Pick<HubHandlers, 'authenticat
         log.debug({ reason: review.error.reason }, 'a link token was not accepted');
         // A server that cannot answer now has refused nobody: the caller is told to come again.
         if (PASSING.has(review.error.reason)) throw new Error(review.error.message);
+        // It is the controller that was refused, and a person has to help.
+        if (review.error.reason === 'Forbidden') throw new Error(`${review.error.message}. ${REMEDY}`);
         return undefined;
       }
       return isExpected(review.value, routerUsername, slotUsername) ? review.value : undefined;

@@ -1,11 +1,15 @@
 // The work-based planner in the controller: told what routers and agents say, asked at every run of the planning loop. Owns one
 // planner for all models, so that they can owe each other slots. Adds nothing to its decisions.
 import type { Demand, RouterHello } from '../api/link.ts';
+import { checkOrders, keepAsItIs, type OrderFinding } from '../core/check/orders.ts';
 import { guessClimb } from '../core/plan/climb.ts';
+import type { CopyOrder } from '../core/plan/placement.ts';
+import type { CopyModel } from '../core/plan/pool/copies.ts';
 import {
   createFleetPlanner,
   type FleetPlanner,
   type ModelGuess,
+  type ModelMemory,
   type ModelNews,
   type ModelOrder,
 } from '../core/plan/pool/fleet-planner.ts';
@@ -15,8 +19,9 @@ import { METER_SPAN_MS } from '../core/plan/scale/demand-meter.ts';
 import { explainDecision } from '../core/plan/scale/explain.ts';
 import { guessModel } from '../core/plan/scale/first-guess.ts';
 import type { ScalerInput } from '../core/plan/scale/scaler.ts';
-import { scaleDefaults } from '../core/plan/scale/settings.ts';
+import { headroomRanks, scaleDefaults } from '../core/plan/scale/settings.ts';
 import { readSupply } from '../core/plan/scale/supply-reading.ts';
+import { SCALE_LAG_MS } from './bounds.ts';
 import { createDemandNews } from './demand-news.ts';
 import type { Fleet } from './fleet.ts';
 import { slotEngineOf } from './launch.ts';
@@ -34,7 +39,13 @@ export interface LiveScaling {
   heardHello(hello: RouterHello, nowMs: number): void;
   heardDemand(router: string, demand: Demand, nowMs: number): void;
   heardClimb(model: string, from: ClimbFrom, tookMs: number): void;
-  decide(world: World): ReadonlyMap<string, LiveDecision>;
+  /** `copies`, by Pod uid, are being made to sleep: they are no answer to anybody's order. */
+  decide(world: World, copies?: ReadonlyMap<string, CopyOrder>): ReadonlyMap<string, LiveDecision>;
+  /** What a copy of each model would save. */
+  copyModels(nowMs: number): ReadonlyMap<string, CopyModel>;
+  /** What took long to learn; undefined for a model that is not planned. */
+  memoryOf(model: string): ModelMemory | undefined;
+  remember(model: string, memory: ModelMemory): void;
 }
 
 export interface LiveScalingOptions {
@@ -42,12 +53,19 @@ export interface LiveScalingOptions {
   readonly simulatedClimb: ControllerOptions['simulatedClimb'];
   /** When this controller began, on its clock and by the wall. */
   readonly startedWallMs: number;
-  /** What is assumed of a model before anything of it was seen. */
-  readonly guessOf?: (live: LiveModel, world: World) => ModelGuess;
+  /** An order breaks a rule and is not carried out. */
+  onFinding?(finding: OrderFinding): void;
+  /** The planner begins with a model: what was known of it before may be brought. */
+  onPlanned?(model: string): void;
+  /** Missing: `createLivePlanner`. */
+  readonly planner?: FleetPlanner | undefined;
 }
 
-/** News of a request reaches the decision within this time (DESIGN §1.3). */
-const LAG_MS = 100;
+/** The planner of the product: that of the simulator, with the same settings. */
+export function createLivePlanner(): FleetPlanner {
+  return createFleetPlanner(scaleDefaults);
+}
+
 /** What Model.spec.scaling may say otherwise. */
 const FIRST_TOKEN_MS_MAX = 5000;
 /** The pace of an answer that a batch must keep. */
@@ -56,7 +74,7 @@ const GAP_MS_MAX = 100;
 const EARLY_NEWS_MAX = 10_000;
 
 export function createLiveScaling(options: LiveScalingOptions): LiveScaling {
-  const planner = createFleetPlanner();
+  const planner = options.planner ?? createLivePlanner();
   const news = createDemandNews();
   const planned = new Map<string, ModelGuess>();
   const early: (readonly [string, ModelNews])[] = [];
@@ -66,24 +84,27 @@ export function createLiveScaling(options: LiveScalingOptions): LiveScaling {
       else if (early.length < EARLY_NEWS_MAX) early.push(one);
     }
   };
-  const guessOf = options.guessOf ?? ((live: LiveModel, world: World) => guessLive(live, world, options));
   return {
     heardHello: (hello, nowMs) => tell(news.ofHello(hello, nowMs)),
     heardDemand: (router, demand, nowMs) => tell(news.ofDemand(router, demand, nowMs)),
     heardClimb: (model, from, tookMs) => tell([[model, { type: 'Climbed', from, tookMs }]]),
-    decide(world) {
+    memoryOf: (model) => planner.memoryOf(model),
+    remember: (model, memory) => planner.remember(model, memory),
+    copyModels: (nowMs) => planner.copyModels(nowMs),
+    decide(world, copies = new Map()) {
       const live = world.models.filter(({ stable }) => stable !== undefined);
       const own = live.filter(({ stable }) => stable !== undefined && slotEngineOf(stable) !== undefined);
       for (const one of own) {
         if (planned.has(one.name)) continue;
-        const guess = guessOf(one, world);
+        const guess = guessLive(one, world, options);
         planned.set(one.name, guess);
         planner.add(one.name, { guess, sinceMs: knownSinceMs(one, world.nowMs, options.startedWallMs) });
+        options.onPlanned?.(one.name);
       }
       const names = new Set(world.models.map(({ name }) => name));
       for (const name of planned.keys()) if (!names.has(name)) forget(name, { planner, planned });
       tell(early.splice(0).filter(([name]) => planned.has(name)));
-      return decideLive(planner, { world, live, own, guesses: planned });
+      return decideLive(planner, { world, live, own, guesses: planned, copies, onFinding: options.onFinding });
     },
   };
 }
@@ -100,24 +121,31 @@ function knownSinceMs({ model }: LiveModel, nowMs: number, startedWallMs: number
   return madeMs + 1000 >= startedWallMs ? nowMs - METER_SPAN_MS : nowMs;
 }
 
-interface Asked {
+interface Looked {
   readonly world: World;
   readonly live: readonly LiveModel[];
   readonly own: readonly LiveModel[];
   readonly guesses: ReadonlyMap<string, ModelGuess>;
+  readonly copies: ReadonlyMap<string, CopyOrder>;
+  readonly onFinding: LiveScalingOptions['onFinding'];
 }
 
-function decideLive(planner: FleetPlanner, { world, live, own, guesses }: Asked): ReadonlyMap<string, LiveDecision> {
+function decideLive(planner: FleetPlanner, looked: Looked): ReadonlyMap<string, LiveDecision> {
+  const { world, live, own, onFinding } = looked;
   const decisions = new Map<string, LiveDecision>();
   for (const { name } of live) decisions.set(name, { decision: keepUpstream(name) });
   // Only models that may use the same slots owe each other any.
   for (const [pools, group] of Map.groupBy(own, ({ model }) => model.spec.pools.join())) {
-    const models = new Map(group.map((one) => [one.name, readInput(one, world, guesses)]));
+    const models = new Map(group.map((one) => [one.name, readInput(one, looked)]));
     const shared = new Set(pools.split(','));
     const slots = world.slots.filter(({ pool, isUsable }) => isUsable && shared.has(pool)).length;
-    for (const [name, order] of planner.decide({ models, slots })) {
+    const asked = { models, slots };
+    const orders = planner.decide(asked);
+    const refused = new Set(checkOrders(asked, orders).map((finding) => noteFinding(finding, onFinding)));
+    for (const [name, planned] of orders) {
       const input = models.get(name);
       if (input === undefined) continue;
+      const order = refused.has(name) ? { ...planned, ...keepAsItIs(input), isRested: false } : planned;
       const { figures, isRested, desired } = order;
       const decision = explainDecision({ model: name, input, figures, settings: scaleDefaults, isRested, desired });
       decisions.set(name, { decision, order });
@@ -126,14 +154,19 @@ function decideLive(planner: FleetPlanner, { world, live, own, guesses }: Asked)
   return decisions;
 }
 
-function readInput(live: LiveModel, world: World, guesses: ReadonlyMap<string, ModelGuess>): ScalerInput {
+function noteFinding(finding: OrderFinding, onFinding: LiveScalingOptions['onFinding']): string {
+  onFinding?.(finding);
+  return finding.model;
+}
+
+function readInput(live: LiveModel, { world, guesses, copies }: Looked): ScalerInput {
   const { name, model, stable } = live;
   const revision = stable?.metadata.name ?? '';
   const { scaling, serving } = model.spec;
   const load = world.loads.get(name) ?? noLoad;
   const supply = readSupply(revision, {
     holding: world.slotsOf.get(revision) ?? [],
-    wanted: world.awakeSlotsOf.get(revision) ?? [],
+    wanted: (world.awakeSlotsOf.get(revision) ?? []).filter(({ podUid }) => copies.get(podUid)?.revision !== revision),
   });
   const { ordered, ready, pending, idleMs } = supply;
   return {
@@ -147,6 +180,7 @@ function readInput(live: LiveModel, world: World, guesses: ReadonlyMap<string, M
       gapMsMax: GAP_MS_MAX,
       sequencesMax: serving.concurrency,
     },
+    headroomRank: headroomRanks[scaling.headroom],
     waitingTokens: load.waitingTokens ?? [],
     oldestWaitMs: load.oldestQueuedMs,
     engineTokens: 0,
@@ -158,7 +192,7 @@ function readInput(live: LiveModel, world: World, guesses: ReadonlyMap<string, M
     ready,
     pending,
     makeRoomMs: supply.hasFreeSleeper || ready > 0 ? 0 : (guesses.get(name)?.sleepMs ?? 0),
-    lagMs: LAG_MS,
+    lagMs: SCALE_LAG_MS,
     forecastFloor: 0,
   };
 }

@@ -4,10 +4,12 @@ import { kinds } from '../api/kinds.ts';
 import type { Model, ModelStatus } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
 import { type LifecyclePlan, planLifecycle } from '../core/plan/lifecycle.ts';
+import { judgeObjective, type ObjectiveBound } from '../core/plan/scale/objective-bound.ts';
 import { ascentOf } from '../core/plan/snapshot.ts';
-import { OLD_REVISIONS_MAX } from './bounds.ts';
+import { OLD_REVISIONS_MAX, SCALE_LAG_MS } from './bounds.ts';
 import { keepDisruptionBudget } from './disruption-budget.ts';
 import type { Fleet } from './fleet.ts';
+import { maySleep } from './launch.ts';
 import { renderModelStatus } from './model-status.ts';
 import { reportsOf } from './model-view.ts';
 import type { ControllerOptions } from './options.ts';
@@ -90,9 +92,24 @@ function observeFacts(model: Model, plan: LifecyclePlan, context: ModelContext) 
     missingPools: model.spec.pools.filter((pool) => cluster.get(kinds.Pool, pool) === undefined),
     slotTrouble: findSlotTrouble(model, cluster),
     view: context.steering.viewOf(model.metadata.name),
+    objective: judgeStable(model, plan.state.stable, context),
     trialFailure: candidate === undefined ? undefined : context.trials.failureOf(candidate),
     wallMs: clock.wallMs(),
   };
+}
+
+function judgeStable(
+  model: Model,
+  stable: string | undefined,
+  { options, fleet }: ModelContext,
+): ObjectiveBound | undefined {
+  const { firstTokenMillis, minAwake } = model.spec.scaling;
+  const revision = options.cluster.get(kinds.ModelRevision, stable ?? '');
+  if (firstTokenMillis === undefined || revision === undefined || revision.spec.remote !== undefined) return undefined;
+  const { asleepMs, stagedMs } = fleet.climbTimes(revision.metadata.name);
+  const from = maySleep(revision, model) ? 'Asleep' : 'Staged';
+  const climbMs = from === 'Asleep' ? asleepMs : stagedMs;
+  return judgeObjective({ firstTokenMillis, minAwake, climbMs, from, lagMs: SCALE_LAG_MS });
 }
 
 /** The sentence of a pool, when none of its pools has the slots that it should have. */

@@ -3,6 +3,7 @@
 import { type Condition, setCondition } from '../api/group.ts';
 import type { Model, ModelStatus } from '../api/model.ts';
 import type { LifecycleState } from '../core/plan/lifecycle.ts';
+import type { ObjectiveBound } from '../core/plan/scale/objective-bound.ts';
 import type { ModelView } from './model-view.ts';
 import type { PinState } from './pins.ts';
 import { AWAKE_LABEL } from './slot-pod.ts';
@@ -20,18 +21,22 @@ export interface ModelFacts {
   readonly slotTrouble: string | undefined;
   readonly view: ModelView | undefined;
   readonly trialFailure: TrialFailure | undefined;
+  /** Whether the objective can be kept. Undefined: it is not set, or nothing answers yet. */
+  readonly objective: ObjectiveBound | undefined;
   readonly wallMs: number;
 }
 
 type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 
+const OBJECTIVE = 'ObjectivePossible';
 const MESSAGE_CHARS_MAX = 1024;
 const DECISION_CHARS_MAX = 512;
 
 export function renderModelStatus(facts: ModelFacts): ModelStatus {
   const { model, state, view, wallMs } = facts;
   const { generation = 0, name } = model.metadata;
-  const verdicts = [judgePinned(facts), judgeName(facts), judgeUpdated(facts), judgeReady(facts)];
+  const objective = facts.objective === undefined ? [] : [{ type: OBJECTIVE, ...facts.objective }];
+  const verdicts = [judgePinned(facts), judgeName(facts), judgeUpdated(facts), judgeReady(facts), ...objective];
   const conditions = verdicts.reduce<Condition[]>(
     (all, { message, ...verdict }) =>
       setCondition(
@@ -39,7 +44,7 @@ export function renderModelStatus(facts: ModelFacts): ModelStatus {
         { ...verdict, message: message.slice(0, MESSAGE_CHARS_MAX), observedGeneration: generation },
         wallMs,
       ),
-    model.status?.conditions ?? [],
+    (model.status?.conditions ?? []).filter(({ type }) => type !== OBJECTIVE || objective.length > 0),
   );
   return {
     observedGeneration: generation,

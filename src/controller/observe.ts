@@ -150,6 +150,7 @@ function viewSlot(
     instances: report.instances.map((instance) => ageInstance(instance, ageMs, record)),
     assigned: record.assigned,
     address: dataAddressOf(pod, record.dataPort),
+    node: pod.spec.nodeName,
     places: record.places,
   };
 }

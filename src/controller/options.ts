@@ -2,6 +2,7 @@
 import type { OwnEngine } from '../api/link.ts';
 import type { SimulatedWeights } from '../api/simulated-weights.ts';
 import type { ClimbTimes } from '../core/plan/climb.ts';
+import type { FleetPlanner } from '../core/plan/pool/fleet-planner.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Rng } from '../lib/rng.ts';
@@ -22,6 +23,8 @@ export interface ControllerOptions {
   readonly progress: ProgressReader;
   /** Set in local mode: where every process of this machine finds downloaded weights. */
   readonly localWeightsFolder?: string | undefined;
+  /** Whether Pools may keep weights in a folder of the node. */
+  readonly allowsHostPath?: boolean | undefined;
   /** What a pin records of each engine, for example builtin:<hash>. */
   readonly engineBuilds: Readonly<Record<OwnEngine, string>>;
   /** Whether engines that are not ours may be started on the one machine there is, as they are installed there. */
@@ -40,6 +43,8 @@ export interface ControllerOptions {
   readonly linkCaConfigMap?: string | undefined;
   /** After this time slots move to new keys. */
   readonly slotKeyRotationMs: number;
+  /** Decides what should be awake. Missing: the product's own; comparisons and recordings bring another one. */
+  readonly planner?: FleetPlanner | undefined;
   readonly release: string;
   /** What `stoker explain` has to show. */
   readonly adminToken: string;

@@ -17,8 +17,11 @@ import { explainRefusal, isRefusal, type Refusal } from './refusals.ts';
 import { chooseFlavour, flavourOf, isUnwanted, listWantedFlavours, renderFlavouredPod } from './slot-flavour.ts';
 import { keepNetworkPolicy } from './slot-network.ts';
 import { hasEnded, isLeaving, isReady, linkUrlOf, renderSlotPod, type SlotTemplate } from './slot-pod.ts';
+import { judgeSpare, SPARE_CONDITION, type Spare, type SpareWish } from './spare.ts';
+import { volumeOfStager } from './stager-pod.ts';
 import { outcomeOfError, versionOf, writeFinalizer, writeStatus } from './status.ts';
 import type { Steering } from './steering.ts';
+import { isNodeLocal, weightsKeyOf } from './weight-volumes.ts';
 import { done, type Outcome } from './work-queue.ts';
 
 export const POOL_FINALIZER = 'stoker.dev/slots';
@@ -35,6 +38,7 @@ export interface PoolContext {
   readonly children: SeenChildren;
   /** Of each pool: what came to nothing lately. */
   readonly setbacks: Map<string, PoolSetbacks>;
+  readonly spare: Spare;
 }
 
 export interface PoolSetbacks extends Setbacks {
@@ -59,12 +63,19 @@ export async function reconcilePool(name: string, context: PoolContext, signal: 
   const guarded = await keepNetworkPolicy(pool, context.linkPort, { ...context, seen: context.children, signal });
   if (guarded.type !== 'done' && guarded.type !== 'failed') return guarded;
   const unseen = listUnseen(name, pods, context);
+  noteConnected(name, pods, context);
   const lacking = context.steering.lackingIn(name);
+  const isAwaiting = findAwaiting(pool, context.options);
   const flavours = listWantedFlavours(cluster, name);
   const plan = planSlots({
     ...pool.spec.slots,
-    slots: [...pods.map((pod) => viewSlot(pod, flavours, context)), ...unseen.map(newSlot)],
-    lacking: lacking.length,
+    slots: [
+      ...pods.map((pod) => viewSlot(pod, { flavours, isAwaiting: isAwaiting(pod) }, context)),
+      ...unseen.map(newSlot),
+    ],
+    // Those count that the cache has not shown to the planner yet.
+    lacking: Math.max(0, lacking.length - unseen.length),
+    reserved: context.spare.reservedIn(name),
     isComplete: context.steering.isComplete(),
   });
   const removed = await removeSlots(plan, pods, { context, signal });
@@ -73,11 +84,10 @@ export async function reconcilePool(name: string, context: PoolContext, signal: 
   // Without its NetworkPolicy there is no new slot; those that there are go on.
   const mayCreate = plan.create > 0 && guarded.type === 'done';
   if (mayCreate && waitMs === 0) {
-    const existing = pods.filter((pod) => !isLeaving(pod)).map(flavourOf);
-    const flavour = lacking.length > 0 ? lacking[0] : chooseFlavour(flavours, existing);
+    const flavour = lacking.length > 0 ? lacking[0] : chooseFlavour(flavours, listFlavours(pods));
     return createSlot(pool, { context, signal, more: plan.create > 1, flavour });
   }
-  const setback = guarded.type === 'failed' ? refusalOf(guarded) : context.setbacks.get(name)?.trouble;
+  const setback = guarded.type === 'failed' ? refusalOf(guarded) : recallSetback(name, plan, { pods, context });
   const status = renderPoolStatus(pool, pods, { context, setback });
   const written = await writeStatus(cluster, { kind: kinds.Pool, object: pool, status }, signal);
   if (written.type !== 'done') return written;
@@ -113,6 +123,26 @@ function noteSetbacks(pool: Pool, { pods, removed, context }: SetbackFacts): num
   return waitAfterSetbacks(now, nowMs);
 }
 
+/** What still hinders: a refusal while a slot is to be made, an end while a slot is missing or has not come yet. */
+function recallSetback(
+  pool: string,
+  { create }: SlotsPlan,
+  { pods, context }: { readonly pods: readonly Pod[]; readonly context: PoolContext },
+): Trouble | undefined {
+  const trouble = context.setbacks.get(pool)?.trouble;
+  if (trouble === undefined || create > 0) return trouble;
+  const isAwaited = pods.some(({ metadata }) => context.fleet.agents.get(metadata.uid ?? '')?.session === undefined);
+  return isAwaited && !isRefusal(trouble) ? trouble : undefined;
+}
+
+/** How long slots take is learned when they are there. */
+function noteConnected(pool: string, pods: readonly Pod[], { fleet, options, spare }: PoolContext): void {
+  for (const { metadata } of pods) {
+    const isConnected = fleet.agents.get(metadata.uid ?? '')?.session !== undefined;
+    if (isConnected) spare.noteConnected(pool, metadata.name, options.clock.nowMs());
+  }
+}
+
 /** Slots that were made a moment ago count, although the cache has not caught up. */
 function listUnseen(pool: string, pods: readonly Pod[], { made }: PoolContext): string[] {
   const names = made.get(pool) ?? new Set<string>();
@@ -124,9 +154,19 @@ function newSlot(name: string): PoolSlot {
   return { name, isLeaving: false, isBroken: false, isOccupied: true, unusedMs: 0 };
 }
 
+function listFlavours(pods: readonly Pod[]): (string | undefined)[] {
+  return pods.filter((pod) => !isLeaving(pod)).map(flavourOf);
+}
+
+interface SlotUse {
+  readonly flavours: readonly (string | undefined)[];
+  /** Files are being brought to its node. */
+  readonly isAwaiting: boolean;
+}
+
 function viewSlot(
   pod: Pod,
-  flavours: readonly (string | undefined)[],
+  { flavours, isAwaiting }: SlotUse,
   { fleet, options, steering, template }: PoolContext,
 ): PoolSlot {
   const record = fleet.agents.get(pod.metadata.uid ?? '');
@@ -138,13 +178,20 @@ function viewSlot(
     name: pod.metadata.name,
     isLeaving: isLeaving(pod),
     isBroken: hasEnded(pod) || isLost,
-    isOccupied: isOccupied(record),
+    isOccupied: isOccupied(record) || isAwaiting,
     isGivenUp: steering.isGivenUp(pod.metadata.name) || isUnwanted(flavourOf(pod), flavours),
     unusedMs: sinceMs === undefined ? 0 : options.clock.nowMs() - sinceMs,
     ...(record !== undefined && isOutdated(record)
       ? { outdatedIdleMs: requestIdleMs(record, options.clock.nowMs()) }
       : {}),
   };
+}
+
+/** Tells of a slot whether files are being brought to its node, for somebody who will use them there. */
+function findAwaiting(pool: Pool, options: ControllerOptions): (pod: Pod) => boolean {
+  if (!isNodeLocal(pool, options)) return () => false;
+  const volumes = new Set(options.cluster.list(kinds.Pod).flatMap((pod) => volumeOfStager(pod) ?? []));
+  return ({ spec }) => volumes.has(weightsKeyOf(pool, options, spec.nodeName) ?? '');
 }
 
 /** Time since an instance in the slot had a request. */
@@ -208,6 +255,7 @@ async function createSlot(pool: Pool, { context, signal, more, flavour }: SlotTo
   if (!reserved.ok) return outcomeOfError(reserved.error);
   const template = context.template();
   const pod = renderFlavouredPod(renderSlotPod(pool, serial, template), flavour, { pool, template });
+  context.spare.noteMade(pod.metadata.name, context.options.clock.nowMs());
   context.made.set(name, (context.made.get(name) ?? new Set()).add(pod.metadata.name));
   const created = await cluster.create(kinds.Pod, pod, signal);
   if (!created.ok) {
@@ -217,6 +265,7 @@ async function createSlot(pool: Pool, { context, signal, more, flavour }: SlotTo
     return outcome;
   }
   forgetRefusal(name, context);
+  context.steering.noteMade(name, flavour);
   log.info({ pool: name, slot: pod.metadata.name, serial }, 'a slot is made');
   cluster.recordEvent({
     regarding: pool,
@@ -289,29 +338,52 @@ interface StatusFacts {
 }
 
 function renderPoolStatus(pool: Pool, pods: readonly Pod[], { context, setback }: StatusFacts): PoolStatus {
-  const { fleet, options } = context;
+  const { fleet, options, spare } = context;
   const records = pods.flatMap((pod) => fleet.agents.get(pod.metadata.uid ?? '') ?? []);
   const connected = records.filter(({ session, report }) => session !== undefined && report !== undefined);
   const instances = connected.flatMap(({ report }) => report?.instances ?? []);
-  const observedGeneration = pool.metadata.generation ?? 0;
-  const wallMs = options.clock.wallMs();
   const found = pods.flatMap((pod) => (isLeaving(pod) ? findDeparture(pod) : findTrouble(pod)) ?? []);
   const troubles = setback === undefined ? found : [...found, setback];
   const readiness = judgeReady(pool, { pods, connected: connected.length, trouble: troubles[0] });
-  const verdicts = [readiness, judgeTroubles(troubles), judgeAgents(records, pods)];
+  const free = connected.filter((record) => residentCount(record) === 0).length;
+  const wish = spare.wishOf(pool.metadata.name);
+  const spareVerdicts = wish === undefined ? [] : [judgeSpare(wish, free, pool)];
   return {
-    observedGeneration,
+    observedGeneration: pool.metadata.generation ?? 0,
     ...(pool.status?.nextSerial === undefined ? {} : { nextSerial: pool.status.nextSerial }),
     slots: pods.length,
     ready: connected.length,
     awake: instances.filter(({ rung, probed }) => rung === 'Awake' && probed).length,
     asleep: instances.filter(({ rung }) => rung === 'Asleep').length,
-    spare: connected.filter((record) => residentCount(record) === 0).length,
-    conditions: verdicts.reduce<Condition[]>(
-      (all, verdict) => setCondition(all, { ...verdict, observedGeneration }, wallMs),
-      pool.status?.conditions ?? [],
+    spare: free,
+    ...renderSpare(pool, wish),
+    conditions: renderConditions(
+      pool,
+      [readiness, judgeTroubles(troubles), judgeAgents(records, pods), ...spareVerdicts],
+      options.clock.wallMs(),
     ),
   };
+}
+
+/** Before the first plan of a new controller, what the last one wrote stays: it is what the plan begins with. */
+function renderSpare({ spec, status }: Pool, wish: SpareWish | undefined): Partial<PoolStatus> {
+  if (spec.spare === undefined) return {};
+  const { spareWanted, spareDecision, spareHistory } = status ?? {};
+  if (wish === undefined) return { spareWanted, spareDecision, spareHistory };
+  const { wanted, sentence } = wish.figures;
+  return { spareWanted: wanted, spareDecision: sentence.slice(0, 512), spareHistory: [...wish.history] };
+}
+
+/** What is said of spare slots goes when the Pool asks for none any more. */
+function renderConditions(pool: Pool, verdicts: readonly Verdict[], wallMs: number): Condition[] {
+  const observedGeneration = pool.metadata.generation ?? 0;
+  const before = (pool.status?.conditions ?? []).filter(
+    ({ type }) => type !== SPARE_CONDITION || pool.spec.spare !== undefined,
+  );
+  return verdicts.reduce<Condition[]>(
+    (all, verdict) => setCondition(all, { ...verdict, observedGeneration }, wallMs),
+    before,
+  );
 }
 
 type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;

@@ -66,7 +66,7 @@ function findLost(world: World, revision: string, options: ControllerOptions): s
     const isLost = slot.instances.some(
       (report) => report.revision === revision && report.rung === 'Failed' && losses.has(report.failure?.reason ?? ''),
     );
-    const key = !isLost || pool === undefined ? undefined : weightsKeyOf(pool, options);
+    const key = !isLost || pool === undefined ? undefined : weightsKeyOf(pool, options, slot.node);
     return key === undefined ? [] : [key];
   });
 }

@@ -43,6 +43,11 @@ const KEPT_WHERE_IT_IS = {
   'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
   'karpenter.sh/do-not-disrupt': 'true',
 };
+const RESTRICTED_AGENT = {
+  securityContext: RESTRICTED_CONTAINER,
+  // The Pool says in a condition why the agent ended.
+  terminationMessagePolicy: 'FallbackToLogsOnError',
+} as const;
 /** A restarted agent loses its engines, so only one that is dead for a minute is restarted. */
 const PATIENT_PROBES = {
   startupProbe: { httpGet: { path: '/healthz', port: 'admin' }, periodSeconds: 1, failureThreshold: 60 },
@@ -124,7 +129,7 @@ function renderAgent(pool: Pool, template: SlotTemplate): ContainerSpec {
   return {
     name: 'agent',
     image: stokerImage(template),
-    ...(slotPods === undefined ? {} : { imagePullPolicy: slotPods.pullPolicy, securityContext: RESTRICTED_CONTAINER }),
+    ...(slotPods === undefined ? {} : { imagePullPolicy: slotPods.pullPolicy, ...RESTRICTED_AGENT }),
     command: ['stoker', 'agent'],
     env: environmentOf(pool, template),
     ports: [

@@ -1,6 +1,6 @@
-// Reconciles one slot's label: it follows the model that is awake in it, so that a selector finds the Pods of a model.
-// Touches nothing else of a Pod.
-import { kinds } from '../api/kinds.ts';
+// Reconciles what one slot's Pod says to others: the label that follows the model that is awake in it, so that a selector finds the
+// Pods of a model, and the wish of a last copy to stay where it is. Touches nothing else of a Pod.
+import { kinds, type Pod } from '../api/kinds.ts';
 import type { ControllerOptions } from './options.ts';
 import { AWAKE_LABEL, isLeaving } from './slot-pod.ts';
 import { outcomeOfError } from './status.ts';
@@ -15,8 +15,25 @@ export async function reconcileSlot(
   const pod = options.cluster.get(kinds.Pod, name);
   if (pod === undefined || isLeaving(pod)) return done;
   const wanted = steering.awakeIn(name);
-  if (pod.metadata.labels?.[AWAKE_LABEL] === wanted) return done;
-  const patch = { metadata: { labels: { [AWAKE_LABEL]: wanted ?? null } } };
+  const labels = pod.metadata.labels?.[AWAKE_LABEL] === wanted ? {} : { labels: { [AWAKE_LABEL]: wanted ?? null } };
+  const annotations = options.slotPods === undefined || !steering.isComplete() ? {} : guard(pod, steering);
+  if (Object.keys({ ...labels, ...annotations }).length === 0) return done;
+  const patch = { metadata: { ...labels, ...annotations } };
   const written = await options.cluster.patch(kinds.Pod, name, patch, { signal });
   return written.ok ? done : outcomeOfError(written.error);
+}
+
+/** Karpenter and the Cluster Autoscaler leave such a Pod where it is when they empty a node to save it. */
+const STAY: Readonly<Record<string, string>> = {
+  'karpenter.sh/do-not-disrupt': 'true',
+  'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
+};
+
+function guard(pod: Pod, steering: Pick<Steering, 'holdsLastCopy'>) {
+  const stays = steering.holdsLastCopy(pod.metadata.name);
+  const wanted = Object.entries(STAY).map(([key, value]) => [key, stays ? value : undefined] as const);
+  const wrong = wanted.filter(([key, value]) => pod.metadata.annotations?.[key] !== value);
+  return wrong.length === 0
+    ? {}
+    : { annotations: Object.fromEntries(wrong.map(([key, value]) => [key, value ?? null])) };
 }

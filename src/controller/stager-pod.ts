@@ -7,7 +7,7 @@ import type { ModelRevision } from '../api/model-revision.ts';
 import type { Pool } from '../api/pool.ts';
 import { ownedBy } from './ownership.ts';
 import { RESTRICTED_CONTAINER, RESTRICTED_POD, type SlotPods } from './slot-pod.ts';
-import { type WeightPlaces, weightsFolderOf, weightVolumes } from './weight-volumes.ts';
+import { nodeAffinityOf, type WeightPlaces, weightsFolderOf, weightVolumes } from './weight-volumes.ts';
 
 /** A download of terabytes over a slow line ends before this, or is started anew. */
 const DEADLINE_SECONDS = 12 * 3600;
@@ -70,7 +70,9 @@ export function renderStagerPod(order: StagerOrder, template: StagerTemplate): P
       restartPolicy: 'Never',
       activeDeadlineSeconds: DEADLINE_SECONDS,
       terminationGracePeriodSeconds: 5,
-      ...(template.slotPods === undefined ? {} : renderPlace(pool, template.slotPods)),
+      ...(template.slotPods === undefined
+        ? {}
+        : { ...renderPlace(pool, template.slotPods), ...nodeAffinityOf(order.key) }),
       containers: [
         {
           name: 'stager',
@@ -146,6 +148,11 @@ function environmentOf(order: StagerOrder): EnvVar[] {
 /** It has neither ended nor failed. */
 export function isAtWork({ status, metadata }: Pod): boolean {
   return metadata.deletionTimestamp === undefined && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
+}
+
+/** The volume that a stager writes to. */
+export function volumeOfStager({ metadata }: Pod): string | undefined {
+  return metadata.annotations?.[VOLUME_ANNOTATION];
 }
 
 /** Whether this stager was told to make room on a volume, and not to keep this set. */

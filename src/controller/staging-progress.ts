@@ -23,8 +23,10 @@ interface Watched {
 }
 
 export interface StagingAdvance extends StagerProgress {
-  /** Until the last byte, as far as can be told. */
+  /** Until the last byte, as far as can be told now. */
   readonly leftMs: number;
+  /** The same when it was asked, for people: a text must not change between two answers. Undefined: no speed was measured. */
+  readonly saidLeftMs: number | undefined;
 }
 
 export interface StagingProgress {
@@ -46,6 +48,13 @@ export function createStagingProgress(reader: ProgressReader, clock: Clock): Sta
   return new ProgressWatch(reader, clock);
 }
 
+/** One that has said nothing yet is just starting. */
+const FIRST_EVERY_MS = 2000;
+
+function paceOf(watched: Watched | undefined): number {
+  return watched?.progress === undefined ? FIRST_EVERY_MS : PROGRESS_EVERY_MS;
+}
+
 class ProgressWatch implements StagingProgress {
   readonly #reader: ProgressReader;
   readonly #clock: Clock;
@@ -65,7 +74,7 @@ class ProgressWatch implements StagingProgress {
     const known = this.#watched.get(name);
     const before = known?.uid === uid ? known : undefined;
     const askedMs = this.#clock.nowMs();
-    const restMs = before === undefined ? 0 : before.askedMs + PROGRESS_EVERY_MS - askedMs;
+    const restMs = before === undefined ? 0 : before.askedMs + paceOf(before) - askedMs;
     if (restMs > 0) return { type: 'again', afterMs: restMs };
     // Noted before it is asked: two looks at once ask once.
     this.#watched.set(name, { ...before, revision, uid, askedMs });
@@ -73,7 +82,7 @@ class ProgressWatch implements StagingProgress {
     if (progress !== undefined && this.#watched.get(name)?.uid === uid) {
       this.#watched.set(name, this.#learn({ ...before, revision, uid, askedMs }, progress));
     }
-    return { type: 'again', afterMs: PROGRESS_EVERY_MS };
+    return { type: 'again', afterMs: paceOf(this.#watched.get(name)) };
   }
 
   #learn(before: Watched, progress: StagerProgress): Watched {
@@ -92,9 +101,10 @@ class ProgressWatch implements StagingProgress {
     const watched = this.#watched.get(pod);
     if (watched?.progress === undefined || watched.atMs === undefined) return undefined;
     const { doneBytes, totalBytes } = watched.progress;
-    const speed = watched.bytesPerMs === undefined || watched.bytesPerMs <= 0 ? this.#bytesPerMs : watched.bytesPerMs;
-    const leftMs = (totalBytes - doneBytes) / speed - (this.#clock.nowMs() - watched.atMs);
-    return { doneBytes, totalBytes, leftMs: Math.max(LEFT_MS_MIN, leftMs) };
+    const measured = (watched.bytesPerMs ?? 0) > 0 ? watched.bytesPerMs : undefined;
+    const thenMs = (totalBytes - doneBytes) / (measured ?? this.#bytesPerMs);
+    const leftMs = Math.max(LEFT_MS_MIN, thenMs - (this.#clock.nowMs() - watched.atMs));
+    return { doneBytes, totalBytes, leftMs, saidLeftMs: measured === undefined ? undefined : thenMs };
   }
 
   leftMsOf(revision: string): number | undefined {

@@ -190,9 +190,10 @@ class Room implements WeightRoom {
     const pod = this.#options.cluster.get(kinds.Pod, stagerName(name, key));
     if (isReserved || (pod !== undefined && isAtWork(pod))) return 'InUse';
     const world = this.#world.world();
-    const slots = (world?.slots ?? []).filter(({ pool }) => {
+    const seen = [...(world?.slotsOf.get(name) ?? []), ...(world?.awakeSlotsOf.get(name) ?? [])];
+    const slots = seen.filter(({ pool, node }) => {
       const found = world?.pools.get(pool);
-      return found !== undefined && weightsKeyOf(found, this.#options) === key;
+      return found !== undefined && weightsKeyOf(found, this.#options, node) === key;
     });
     const holds = slots.flatMap(({ assigned, instances }) => [
       ...assigned.filter((one) => one.revision === name).map(({ rung }) => holdOfRung(rung)),

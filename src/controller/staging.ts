@@ -3,11 +3,14 @@
 
 import { kinds, type Pod } from '../api/kinds.ts';
 import type { Model } from '../api/model.ts';
-import type { ModelRevision } from '../api/model-revision.ts';
+import { type ModelRevision, STAGED_MAX } from '../api/model-revision.ts';
 import type { Pool } from '../api/pool.ts';
+import { findStagerTrouble } from '../core/plan/stager-trouble.ts';
 import { backoffCeilingMs } from '../lib/backoff.ts';
 import { STAGE_BACKOFF } from './bounds.ts';
 import type { ControllerOptions } from './options.ts';
+import { findOwned } from './ownership.ts';
+import { hasEnded, isLeaving } from './slot-pod.ts';
 import {
   isAtWork,
   mayTakeAway,
@@ -19,13 +22,21 @@ import {
 } from './stager-pod.ts';
 import { createStagingProgress, type StagingProgress } from './staging-progress.ts';
 import { createWeightRoom, type StagingWorld, type WeightRoom } from './staging-room.ts';
-import { judgeStaging, type StagingCondition, type StagingStep, sayTriedAgain } from './staging-verdict.ts';
+import {
+  judgeStaging,
+  type StagingCondition,
+  type StagingStep,
+  sayTriedAgain,
+  type VolumeAbsence,
+} from './staging-verdict.ts';
 import { outcomeOfError, versionOf } from './status.ts';
-import { weightsKeyOf } from './weight-volumes.ts';
+import { isHostPathRefused, isNodeLocal, weightsKeyOf } from './weight-volumes.ts';
 import { done, type Outcome } from './work-queue.ts';
 
 /** While something is in the way. */
 const LOOK_AGAIN_MS = 2000;
+/** A Pod that does not start. */
+const TROUBLE_AGAIN_MS = 10_000;
 /** The cache catches up with what was written. */
 const EVICTED_MS = 100;
 /** A stager that started this long ago has made its room. */
@@ -106,10 +117,11 @@ class Stagers implements Staging {
       if (step.type === 'staged') staged.add(place.key);
       steps.push(step);
     }
+    await this.#removeStrays(revision, places, signal);
     return {
-      stagedIn: [...staged].sort(),
-      condition: judgeStaging(revision, { model, steps }),
-      outcome: steps.map((step) => ('outcome' in step ? step.outcome : done)).sort(byUrgency)[0] ?? done,
+      stagedIn: this.#listStaged(staged, places),
+      condition: judgeStaging(revision, { model, steps, absence: this.#absenceOf(model) }),
+      outcome: steps.map((step) => step.outcome ?? done).sort(byUrgency)[0] ?? done,
     };
   }
 
@@ -121,15 +133,53 @@ class Stagers implements Staging {
     return stableRevision === metadata.name || candidateRevision === metadata.name ? model : undefined;
   }
 
+  /** A stager whose volume nobody needs any more: another version is used, or the node has no slot left. */
+  async #removeStrays({ metadata }: ModelRevision, places: readonly Place[], signal: AbortSignal): Promise<void> {
+    const wanted = new Set(places.map(({ key }) => stagerName(metadata.name, key)));
+    for (const pod of this.#options.cluster.list(kinds.Pod)) {
+      if (stagedRevisionOf(pod) !== metadata.name || wanted.has(pod.metadata.name)) continue;
+      // What fails now is seen at the next look.
+      if (pod.metadata.deletionTimestamp === undefined) await this.#remove(pod, signal);
+    }
+  }
+
   /** One for each volume, though several pools may share it. */
   #placesOf({ spec }: Model): Place[] {
     const places = new Map<string, Place>();
     for (const name of spec.pools) {
       const pool = this.#options.cluster.get(kinds.Pool, name);
-      const key = pool === undefined ? undefined : weightsKeyOf(pool, this.#options);
-      if (pool !== undefined && key !== undefined && !places.has(key)) places.set(key, { key, pool });
+      if (pool === undefined) continue;
+      for (const node of this.#nodesOf(pool)) {
+        const key = weightsKeyOf(pool, this.#options, node);
+        if (key !== undefined && !places.has(key)) places.set(key, { key, pool });
+      }
     }
     return [...places.values()];
+  }
+
+  /** The nodes of its slots, where each has a volume of its own. Else the volume is the same from everywhere. */
+  #nodesOf(pool: Pool): readonly (string | undefined)[] {
+    if (!isNodeLocal(pool, this.#options)) return [undefined];
+    const slots = findOwned(this.#options.cluster.list(kinds.Pod), pool).filter(
+      (pod) => !isLeaving(pod) && !hasEnded(pod),
+    );
+    return [...new Set(slots.flatMap(({ spec }) => spec.nodeName ?? []))];
+  }
+
+  #absenceOf(model: Model | undefined): VolumeAbsence {
+    const pools = (model?.spec.pools ?? []).flatMap((name) => this.#options.cluster.get(kinds.Pool, name) ?? []);
+    if (pools.some((pool) => isNodeLocal(pool, this.#options))) return 'NoSlot';
+    return pools.some((pool) => isHostPathRefused(pool, this.#options)) ? 'HostPathRefused' : 'NoVolume';
+  }
+
+  /** Nodes come and go: what can be used now is remembered first. */
+  #listStaged(staged: ReadonlySet<string>, places: readonly Place[]): string[] {
+    if (staged.size <= STAGED_MAX) return [...staged].sort();
+    const inUse = new Set(places.map(({ key }) => key));
+    return [...staged]
+      .sort((a, b) => Number(inUse.has(b)) - Number(inUse.has(a)))
+      .slice(0, STAGED_MAX)
+      .sort();
   }
 
   async #step(errand: Errand, signal: AbortSignal): Promise<StagingStep> {
@@ -139,16 +189,26 @@ class Stagers implements Staging {
     if (isStaged) this.#room.settle(revision, place.key);
     if (pod?.metadata.deletionTimestamp !== undefined) return { type: isStaged ? 'staged' : 'running', outcome: done };
     if (pod === undefined) return this.#begin(errand, name, signal);
-    if (isStaged) return { ...(await this.#remove(pod, signal)), type: 'staged' };
+    if (isStaged) return this.#finish(pod, signal);
     if (pod.status?.phase === 'Succeeded') {
       this.#failures.delete(name);
       // Its Pod goes at the next look, once the status says what it did.
       return { type: 'staged' };
     }
     if (pod.status?.phase === 'Failed') return this.#judgeFailed(revision, pod, signal);
+    const trouble = findStagerTrouble(pod, this.#options.clock.wallMs());
+    if (trouble !== undefined)
+      return { type: 'held', ...trouble, outcome: { type: 'again', afterMs: TROUBLE_AGAIN_MS } };
     const digest = revision.spec.weights?.sha256 ?? '';
     const outcome = await this.#progress.look({ pod, revision: revision.metadata.name, digest }, signal);
     return { type: 'running', advance: this.#progress.advanceOf(name), outcome };
+  }
+
+  async #finish(pod: Pod, signal: AbortSignal): Promise<StagingStep> {
+    const { outcome } = await this.#remove(pod, signal);
+    const isDone = outcome === done && pod.status?.phase === 'Succeeded';
+    if (isDone) this.#options.metrics.count('weightDownloads', { outcome: 'Staged' });
+    return { type: 'staged', outcome };
   }
 
   /** Makes the stager, once there is room for what it brings. */
@@ -209,6 +269,7 @@ class Stagers implements Staging {
       const status = { stagedIn: stagedIn.filter((one) => one !== key) };
       const written = await cluster.patchStatus(kinds.ModelRevision, name, status, { ...versionOf(revision), signal });
       if (!written.ok) return outcomeOfError(written.error);
+      this.#options.metrics.count('weightEvictions', {});
       const message = `Its files make room for others on the volume ${key}.`;
       cluster.recordEvent({ regarding: revision, type: 'Normal', reason: 'WeightsEvicted', message });
       log.info({ revision: name, volume: key }, 'files are taken off a volume to make room');
@@ -224,6 +285,7 @@ class Stagers implements Staging {
     const isNews = known?.uid !== uid;
     const count = isNews ? (known?.count ?? 0) + 1 : known.count;
     this.#failures.set(name, { revision: revision.metadata.name, uid, count });
+    if (isNews) this.#options.metrics.count('weightDownloads', { outcome: 'Failed' });
     const { reason, message, endedMs } = stagerEndOf(pod);
     const wallMs = this.#options.clock.wallMs();
     const waitMs = backoffCeilingMs({ ...STAGE_BACKOFF, attempt: count - 1 });

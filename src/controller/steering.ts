@@ -4,7 +4,7 @@ import { kinds } from '../api/kinds.ts';
 import { type OwnEngine, type Rung, residentRungs, rungs } from '../api/link.ts';
 import { checkPlacement } from '../core/check/placement.ts';
 import { planPlacement } from '../core/plan/place.ts';
-import type { Placement, PlaceSnapshot } from '../core/plan/placement.ts';
+import type { CopyOrder, Placement, PlaceSnapshot } from '../core/plan/placement.ts';
 import { listOpenInstances } from '../core/plan/routing.ts';
 import type { ScaleDecision } from '../core/plan/scale/decision.ts';
 import { awakeIn, type SlotView } from '../core/plan/snapshot.ts';
@@ -12,11 +12,13 @@ import { type Clock, every, type Timer } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { PICTURE_MS_MAX, PLAN_EVERY_MS, PLAN_REST_FACTOR, PLAN_WITHIN_MS } from './bounds.ts';
+import { PICTURE_MS_MAX, PLAN_EVERY_MS, PLAN_REST_FACTOR, PLAN_REST_MS_MAX, PLAN_WITHIN_MS } from './bounds.ts';
 import { listClaims, listPools } from './demand-plan.ts';
 import type { AgentRecord, Fleet } from './fleet.ts';
 import { createKeyChanges, type KeyChanges } from './key-changes.ts';
 import type { KeyRing } from './key-ring.ts';
+import { findLastCopies } from './last-copies.ts';
+import { createLiveCopies, type PlanCopies } from './live-copies.ts';
 import type { LiveDecision, LiveScaling } from './live-scaling.ts';
 import {
   describeModel,
@@ -32,7 +34,9 @@ import { observeWorld, type World } from './observe.ts';
 import type { ControllerOptions } from './options.ts';
 import { createSleepMemory } from './sleep-memory.ts';
 import { listLackingSlots } from './slot-flavour.ts';
+import type { PlannedSlots, Spare } from './spare.ts';
 import type { Staging } from './staging.ts';
+import { noteMissingFiles } from './staging-verdict.ts';
 import { createPublisher } from './tables.ts';
 import { createTeller } from './targets.ts';
 import type { Trials } from './trials.ts';
@@ -50,6 +54,7 @@ export interface SteeringOptions {
   readonly simulatedClimb: ControllerOptions['simulatedClimb'];
   readonly epoch: number;
   readonly places: WeightPlaces;
+  readonly spare: Spare;
   /** Looked up late: staging asks what was planned. */
   readonly staging: Pick<Staging, 'givesWay' | 'leftMsOf'>;
   readonly ring: Pick<KeyRing, 'wanted' | 'key'>;
@@ -80,10 +85,14 @@ export interface Steering {
   viewOf(model: string): ModelView | undefined;
   /** The flavour of each slot that placement lacks in a pool. */
   lackingIn(pool: string): readonly (string | undefined)[];
+  /** One of them is made: it is not lacked twice, although the next plan has still to see it. */
+  noteMade(pool: string, flavour: string | undefined): void;
   /** Whether a slot, by Pod name, is to go for one of another flavour. */
   isGivenUp(slot: string): boolean;
   /** The model that is awake in a slot, by Pod name. */
   awakeIn(slot: string): string | undefined;
+  /** Whether a model has no other warm instance than the one in this slot, by Pod name. */
+  holdsLastCopy(slot: string): boolean;
   /** The world of the last run. */
   world(): World | undefined;
 }
@@ -104,6 +113,7 @@ class PlanningLoop implements Steering {
   #lacking: ReadonlyMap<string, readonly (string | undefined)[]> = new Map();
   #givenUp: ReadonlySet<string> = new Set();
   #labels: ReadonlyMap<string, string> = new Map();
+  #lastCopies: ReadonlyMap<string, string> = new Map();
   #poolTexts: ReadonlyMap<string, string> = new Map();
   readonly #rungTexts = new Map<string, string>();
   #world: World | undefined;
@@ -114,11 +124,14 @@ class PlanningLoop implements Steering {
   #timer: Timer | undefined;
   #pace: Timer | undefined;
   #restUntilMs = 0;
+  readonly #planCopies: PlanCopies;
+  #copies: ReadonlyMap<string, CopyOrder> = new Map();
 
   constructor(options: SteeringOptions) {
     this.#options = options;
     const nextFence = () => ({ epoch: options.epoch, seq: ++this.#seq });
     this.#keys = createKeyChanges(options);
+    this.#planCopies = createLiveCopies(options.cluster);
     const weightsFolder = weightsFolderOf(options.places);
     this.#tellAgents = createTeller({ ...options, keys: this.#keys, weightsFolder, nextFence });
     this.#tellRouters = createPublisher({ fleet: options.fleet, nextFence });
@@ -153,8 +166,15 @@ class PlanningLoop implements Steering {
   decisionOf = (model: string) => this.#decisions.get(model);
   viewOf = (model: string) => this.#views.get(model);
   lackingIn = (pool: string) => this.#lacking.get(pool) ?? [];
+  noteMade(pool: string, flavour: string | undefined): void {
+    const flavours = this.lackingIn(pool);
+    const at = flavours.indexOf(flavour);
+    if (at >= 0) this.#lacking = new Map(this.#lacking).set(pool, flavours.toSpliced(at, 1));
+  }
+
   isGivenUp = (slot: string) => this.#givenUp.has(slot);
   awakeIn = (slot: string) => this.#labels.get(slot);
+  holdsLastCopy = (slot: string) => this.#lastCopies.has(slot);
   world = () => this.#world;
 
   #runOnce(): void {
@@ -166,17 +186,17 @@ class PlanningLoop implements Steering {
       log.error({ error: String(error) }, 'a plan broke a promise and was not carried out');
     }
     const endedMs = clock.nowMs();
-    this.#restUntilMs = endedMs + (endedMs - beganMs) * PLAN_REST_FACTOR;
+    this.#restUntilMs = endedMs + Math.min(PLAN_REST_MS_MAX, (endedMs - beganMs) * PLAN_REST_FACTOR);
   }
 
   #run(): void {
     const { cluster, fleet, clock } = this.#options;
     if (!cluster.isSynced()) return;
     const time = { nowMs: clock.nowMs(), wallMs: clock.wallMs(), startedWallMs: this.#startedWallMs };
-    const seen = observeWorld(cluster, fleet, time);
+    const seen = noteMissingFiles(observeWorld(cluster, fleet, time), this.#options.places);
     this.#noteCompleteness(seen);
     const scale = this.#decide(seen);
-    const snapshot: PlaceSnapshot = {
+    const base: PlaceSnapshot = {
       slots: seen.slots,
       claims: this.#sleepMemory(
         seen,
@@ -190,9 +210,11 @@ class PlanningLoop implements Steering {
       pools: listPools(seen),
       isComplete: this.#isComplete,
     };
+    const snapshot = this.#isComplete ? this.#addCopies(seen, base) : base;
     const placement = planPlacement(snapshot);
     this.#assign(snapshot, placement);
     this.#noteLacking(placement, seen);
+    if (this.#isComplete) this.#noteSpare({ world: seen, snapshot, placement, wallMs: time.wallMs });
     // Read again: slots are assigned something else now.
     const world = observeWorld(cluster, fleet, time);
     this.#world = world;
@@ -213,8 +235,14 @@ class PlanningLoop implements Steering {
     this.#options.onComplete();
   }
 
+  #addCopies(world: World, snapshot: PlaceSnapshot): PlaceSnapshot {
+    const savings = this.#options.scaling.copyModels(world.nowMs);
+    this.#copies = this.#planCopies({ ...snapshot, world, savings });
+    return { ...snapshot, copies: this.#copies };
+  }
+
   #decide(world: World): ReadonlyMap<string, LiveDecision> {
-    const decisions = this.#options.scaling.decide(world);
+    const decisions = this.#options.scaling.decide(world, this.#copies);
     for (const [model, { decision }] of decisions) {
       const before = this.#decisions.get(model)?.decision;
       if (before?.action !== decision.action || before.desired !== decision.desired) {
@@ -255,6 +283,10 @@ class PlanningLoop implements Steering {
         before.get(pool)?.join() !== flavours.join() || placement.givenUp.some((slot) => !givenUp.has(slot));
       if (flavours.length > 0 && isNews) this.#options.onChange('Pool', pool);
     }
+  }
+
+  #noteSpare(planned: PlannedSlots): void {
+    for (const pool of this.#options.spare.note(planned)) this.#options.onChange('Pool', pool);
   }
 
   #noteUse(world: World): void {
@@ -357,7 +389,10 @@ class PlanningLoop implements Steering {
     const before = { labels: this.#labels, pools: this.#poolTexts };
     this.#labels = labels;
     this.#poolTexts = pools;
-    for (const name of changedKeys(before.labels, labels)) this.#options.onChange('Slot', name);
+    const lastCopies = new Map([...findLastCopies(world)].map((slot) => [slot, '']));
+    const changed = new Set([...changedKeys(before.labels, labels), ...changedKeys(this.#lastCopies, lastCopies)]);
+    this.#lastCopies = lastCopies;
+    for (const name of changed) this.#options.onChange('Slot', name);
     for (const name of changedKeys(before.pools, pools)) this.#options.onChange('Pool', name);
   }
 }

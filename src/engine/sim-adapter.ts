@@ -1,7 +1,7 @@
 // The adapter of the simulated engine: one process per instance that imitates a large model, and the account of the slot's
 // simulated accelerator memory, which the processes cannot see. Never decides when an instance sleeps, wakes or stops.
 import type { SimLaunch } from '../api/link.ts';
-import { renderSimulatedBuild } from '../api/simulated-weights.ts';
+import { renderSimulatedBuild, simulatedSizes } from '../api/simulated-weights.ts';
 import { assert } from '../lib/assert.ts';
 import type { EngineAdapter, EngineProcess } from '../ports/engine.ts';
 import {
@@ -35,7 +35,8 @@ export function createSimAdapter(options: SimAdapterOptions): EngineAdapter {
       const config = (key: string) => configOf(instance, launch, { key, freeBytes });
       const server = await spawnOwnServer({ instance, entry: SERVER_ENTRY, config }, options, signal);
       void server.group.exited.then(() => ledger.drop(instance));
-      return createProcess(server, { instance, ledger, clock: options.clock });
+      const { accelerators } = simulatedSizes[launch.simulated.profile];
+      return createProcess(server, { instance, accelerators, ledger, clock: options.clock });
     },
   };
 }
@@ -55,15 +56,21 @@ function configOf(instance: string, launch: SimLaunch, own: { key: string; freeB
   };
 }
 
-function createProcess(
-  server: OwnServer,
-  { instance, ledger, clock }: { instance: string; ledger: SimLedger; clock: OwnServerContext['clock'] },
-): EngineProcess {
+interface SimProcessFacts {
+  readonly instance: string;
+  readonly accelerators: number;
+  readonly ledger: SimLedger;
+  readonly clock: OwnServerContext['clock'];
+}
+
+function createProcess(server: OwnServer, { instance, accelerators, ledger, clock }: SimProcessFacts): EngineProcess {
   const { client, lines, group } = server;
+  let heldBytes = 0;
   /** Writes down what the process says that it holds. */
   const account = async (signal: AbortSignal) => {
     const { acceleratorBytes } = await client.health(signal);
-    if (group.isRunning()) ledger.hold(instance, acceleratorBytes ?? 0);
+    heldBytes = acceleratorBytes ?? 0;
+    if (group.isRunning()) ledger.hold(instance, heldBytes);
   };
   return {
     ...server.process,
@@ -80,6 +87,7 @@ function createProcess(
       await settleOrder(() => client.wake(signal, facts), 'ready', { client, clock });
       await account(signal);
     },
+    memory: async () => ({ ...(await server.process.memory()), acceleratorBytes: heldBytes / accelerators }),
     identity: async (signal) => ({ build: renderSimulatedBuild(await client.build(signal)) }),
   };
 }

@@ -12,6 +12,7 @@ import { type AdminHandler, createStandbyHandler } from '../controller/admin.ts'
 import { createController } from '../controller/controller.ts';
 import type { SlotPods } from '../controller/slot-pod.ts';
 import { PROGRESS_PORT } from '../controller/stager-pod.ts';
+import type { FleetPlanner } from '../core/plan/pool/fleet-planner.ts';
 import { createFolderWeights } from '../engine/folder-weights.ts';
 import { llamaBuild } from '../engine/llama-build.ts';
 import { createLlamaWeights } from '../engine/llama-weights.ts';
@@ -43,18 +44,20 @@ import { release } from './version.ts';
 const HOST = '127.0.0.1';
 const LEASE_NAME = 'stoker-controller';
 
-export function controllerPart(settings: Settings): Part {
+/** Comparisons bring a planner of their own. */
+export function controllerPart(settings: Settings, planner?: FleetPlanner): Part {
   const log = createLog('controller', settings.logLevel ?? 'info');
   return {
     name: 'controller',
     log,
     stopMsMax: 4000,
-    start: (stopping) => startController({ settings, log, stopping, endings: [] }),
+    start: (stopping) => startController({ settings, planner, log, stopping, endings: [] }),
   };
 }
 
 interface Start {
   readonly settings: Settings;
+  readonly planner: FleetPlanner | undefined;
   readonly log: Log;
   readonly stopping: AbortSignal;
   /** What ends the things that were started; the last one goes first. */
@@ -96,6 +99,7 @@ async function startController(start: Start): Promise<StartedPart> {
       ...(await controllerOptions(settings, { namespace, epoch: leadership.epoch })),
       createHub: (handlers) => door.createHub(handlers, leadership.epoch),
       cluster: guarded,
+      planner: start.planner,
       adminToken,
       metrics,
       ...common,
@@ -227,6 +231,7 @@ async function controllerOptions(settings: Settings, { namespace, epoch }: { nam
       localWeightsFolder === undefined
         ? createServedProgress(systemClock, PROGRESS_PORT)
         : createFileProgress(localWeightsFolder),
+    allowsHostPath: settings.allowHostPath === true,
     allowsInstalledEngines: settings.allowCommands === true,
     engineBuilds: { Llama: await llamaBuild(), Sim: SIMULATED_BUILD },
     simulatedClimb({ profile }: SimulatedWeights) {

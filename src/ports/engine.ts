@@ -11,6 +11,8 @@ export interface EngineExit {
 
 export interface EngineMemory {
   readonly residentBytes: number;
+  /** Held on each accelerator of the set, on average. Missing: the engine does not say. */
+  readonly acceleratorBytes?: number;
 }
 
 /** What an engine works on right now, by its own account. */

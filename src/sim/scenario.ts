@@ -8,6 +8,8 @@ export interface SimModel {
   readonly profile: ModelProfile;
   /** A request is within its objective when its first token comes by then. */
   readonly firstTokenMsMax: number;
+  /** Rank of the bursts that what is awake has to meet. Missing: as the scaler's settings say. */
+  readonly headroomRank?: number;
   readonly minAwake: number;
   readonly maxAwake: number;
 }

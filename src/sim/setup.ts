@@ -1,5 +1,6 @@
 // From what somebody asks for to a scenario that can run: contradictions are refused with the arithmetic, and an objective that
 // physics does not allow is told with the bound that makes it so. Pure.
+import { headroomRanks } from '../core/plan/scale/settings.ts';
 import { type ModelProfile, modelProfiles, type ProfileName } from './profile.ts';
 import type { Trace } from './request.ts';
 import { type Faults, noFaults, type Scenario, type SimModel } from './scenario.ts';
@@ -8,6 +9,8 @@ import { SetupError } from './setup-error.ts';
 export interface SetupOptions {
   readonly profile: ProfileName;
   readonly firstTokenMsMax: number;
+  /** As Model.spec.scaling.headroom. Missing: standard. */
+  readonly headroom?: 'economy' | 'standard' | 'strict';
   readonly minAwake: number;
   readonly maxAwake?: number;
   readonly slots: number;
@@ -24,6 +27,12 @@ export interface SetupOptions {
   readonly seed: number;
 }
 
+const rankOfHeadroom = {
+  economy: headroomRanks.Economy,
+  standard: headroomRanks.Standard,
+  strict: headroomRanks.Strict,
+};
+
 /** Wakes that move weights at full rate on one node (scaling.md §1.2: 44 GB/s in total, 21 GB/s for one). */
 const WAKES_AT_FULL_RATE = 2;
 
@@ -33,7 +42,10 @@ export function createScenario(trace: Trace, options: SetupOptions): Scenario {
   const { firstTokenMsMax, minAwake, slots, slotsPerNode, sleepersPerSlotMax, isOccupied, seed } = options;
   const names = [...new Set(trace.requests.map(({ model }) => model))].sort();
   const maxAwake = options.maxAwake ?? slots;
-  const models = names.map((name): SimModel => ({ name, profile, firstTokenMsMax, minAwake, maxAwake }));
+  const headroom = options.headroom === undefined ? {} : { headroomRank: rankOfHeadroom[options.headroom] };
+  const models = names.map((name): SimModel => {
+    return { name, profile, firstTokenMsMax, minAwake, maxAwake, ...headroom };
+  });
   if (minAwake * names.length > slots) {
     const sum = `${minAwake} × ${names.length} models = ${minAwake * names.length}`;
     throw new SetupError(`The least awake needs ${sum} slots, and there are ${slots}.`);

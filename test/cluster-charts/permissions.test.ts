@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { kinds } from '../../src/api/kinds.ts';
-import { LINK_CA_CONFIG_MAP, LINK_SERVICE } from '../../src/api/link.ts';
+import { LINK_SERVICE } from '../../src/api/link.ts';
 import { AUTHORITY_SECRET } from '../../src/controller/link-identity.ts';
 import { SEED_SECRET } from '../../src/controller/slot-keys.ts';
 import { objectOf, type RenderedObject, renderChart } from '../support/helm.ts';
@@ -132,7 +132,8 @@ describe('the permissions of the chart', () => {
         .filter(({ resources, verbs }) => resources.includes(resource) && verbs.includes(verb))
         .flatMap(({ resourceNames }) => resourceNames ?? ['everything']);
     assert.deepEqual(named('secrets', 'get').sort(), [AUTHORITY_SECRET, SEED_SECRET].sort());
-    assert.deepEqual(named('configmaps', 'patch'), [LINK_CA_CONFIG_MAP]);
+    // One for each Model, by names that no chart knows.
+    assert.deepEqual(named('configmaps', 'patch'), ['everything']);
     assert.deepEqual(named('endpointslices', 'patch'), [LINK_SERVICE]);
     assert.deepEqual(named('leases', 'patch'), ['stoker-controller']);
   });

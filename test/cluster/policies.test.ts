@@ -133,6 +133,9 @@ function refuserOf(problems: readonly string[], message: string): string {
     fields.some((field) => message.includes(field)),
     `${fields.join(' ')} in: ${message}`,
   );
+  // Sentences with figures are made by the server itself, from CEL.
+  for (const problem of problems.filter((one) => / is (above|below) /.test(one)))
+    assert.ok(message.includes(problem.slice(problem.indexOf(': ') + 2)), `${problem} in: ${message}`);
   const isRule = problems.some((problem) => message.includes(problem.slice(problem.indexOf(': ') + 2)));
   return isRule ? 'rule  ' : 'schema';
 }

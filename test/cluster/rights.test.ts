@@ -132,6 +132,27 @@ describe('a right that is missing', { timeout: 240_000 }, () => {
     });
   }
 
+  test('create tokenreviews: routers are told to come again, and the log says what to bind', async () => {
+    const lab = await startLab(cluster, { node: false });
+    const binding = `/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/stoker-auth-delegator-${lab.namespace}`;
+    try {
+      const { metadata: _, ...kept } = await expect(cluster.client, 200, { method: 'GET', path: binding });
+      await expect(cluster.client, 200, { method: 'DELETE', path: binding });
+      const controller = lab.startController('one');
+      await controller.said('create tokenreviews.authentication.k8s.io');
+      await controller.ready;
+      const router = lab.startRouter();
+      await controller.said('the token could not be reviewed: tokenreviews.authentication.k8s.io is forbidden');
+      assert.match(controller.log(), /Bind the ClusterRole system:auth-delegator/);
+      const body = { ...kept, metadata: { name: `stoker-auth-delegator-${lab.namespace}` } };
+      const path = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings';
+      await expect(cluster.client, 201, { method: 'POST', path, body });
+      assert.match(await router, /^http/, 'it comes in once the binding is there');
+    } finally {
+      await lab.stop();
+    }
+  });
+
   async function untilConditionSays(lab: Lab, lack: Lack): Promise<void> {
     const trouble = async () =>
       (await lab.get('pools', 'sim')).status?.conditions?.find(({ type }: Json) => type === 'SlotTrouble');

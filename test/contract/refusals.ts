@@ -56,6 +56,12 @@ const schemaWords: Readonly<Record<string, readonly string[]>> = {
     'spec.accelerator.className: Invalid value: "": spec.accelerator.className in body should be at least 1 chars long',
   ],
   'a class with a name of 64': ['spec.accelerator.className: Too long: may not be more than 63 bytes'],
+  'money as a number with a comma': [
+    'spec.spare.cost.slotHour: Invalid value: "2,5": spec.spare.cost.slotHour in body should match \'^(0|[1-9][0-9]{0,6})(\\.[0-9]{1,4})?$\'',
+  ],
+  'headroom as a number': [
+    'spec.scaling.headroom: Invalid value: "number": spec.scaling.headroom in body must be of type string: "number"',
+  ],
   'fewer than no slots': [
     'spec.slots.min: Invalid value: -1: spec.slots.min in body should be greater than or equal to 0',
   ],

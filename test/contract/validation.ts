@@ -145,7 +145,7 @@ export function validationContract(session: Session): void {
 
   test('defaults are filled in, also inside what was sent in part', async () => {
     const made = await session.create(Model, model(session.name('default'), { spec: { scaling: { maxAwake: 2 } } }));
-    assert.deepEqual(made.spec.scaling, { maxAwake: 2, minAwake: 0, sleepAfterSeconds: 300 });
+    assert.deepEqual(made.spec.scaling, { maxAwake: 2, minAwake: 0, sleepAfterSeconds: 300, headroom: 'Standard' });
     assert.deepEqual(made.spec.serving, { concurrency: 8, drainSeconds: 30, sleep: 'Auto' });
     assert.deepEqual(made.spec.version.engine, { name: 'Llama' });
     assert.deepEqual(made.spec.pools, ['default']);

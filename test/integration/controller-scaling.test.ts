@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { kinds } from '../../src/api/kinds.ts';
+import { createLivePlanner } from '../../src/controller/live-scaling.ts';
+import type { ModelOrder } from '../../src/core/plan/pool/fleet-planner.ts';
 import { createLab, type Lab, type LabRouter } from '../support/controller-lab.ts';
 import { START_MS } from '../support/lab-agent.ts';
 
@@ -119,5 +121,127 @@ describe('a new controller', () => {
     await lab.restart();
     await lab.pass(20_000);
     assert.equal(awake(), 3);
+  });
+});
+
+/** What `stoker explain scale` is told. */
+function explain(model: string): Promise<{ terms: { name: string; value: unknown }[] }> {
+  return new Promise((resolve) => {
+    const request = { method: 'GET', url: `/explain/scale/${model}`, headers: { authorization: 'Bearer secret' } };
+    const response = { writeHead() {}, end: (body: Buffer) => resolve(JSON.parse(body.toString('utf8'))) };
+    // Of a request and its answer nothing else is looked at.
+    lab.controller().handleAdmin(request as never, response as never);
+  });
+}
+
+describe('what was learned', () => {
+  const configMap = () => lab.cluster.get(kinds.ConfigMap, 'demo-learned');
+  const text = () => configMap()?.data?.['learned.json'] ?? '';
+  const tokensKnown = async () => {
+    const terms: { name: string; value: unknown }[] = (await explain('demo')).terms;
+    return terms.find(({ name }) => name === 'outputTokens')?.value;
+  };
+  const begin = async () => {
+    const router = await start({ maxAwake: 2, sleepAfterSeconds: 600 });
+    router.demand([{ queued: 1 }]);
+    await lab.pass(START_MS + 500);
+    // Forty answers of 900 tokens: the guess was 200.
+    for (let message = 0; message < 2; message += 1)
+      router.demand([{ answeredTokens: new Array<number>(20).fill(900) }]);
+    router.demand([{}]);
+    await lab.pass(1000);
+    return router;
+  };
+  const learnedTokens = () => JSON.parse(text()).memory.scaler.output.meanTokens;
+
+  test('is written to a ConfigMap that its Model owns, every five minutes at most', async () => {
+    await begin();
+    assert.equal(configMap(), undefined, 'nothing is written at once');
+    await lab.pass(301_000);
+    assert.deepEqual(
+      configMap()?.metadata.ownerReferences?.map(({ kind, name }) => [kind, name]),
+      [['Model', 'demo']],
+    );
+    assert.ok(learnedTokens() > 600, `${learnedTokens()}`);
+    const writes = () => lab.cluster.writes.filter((write) => write.includes('ConfigMap')).length;
+    const before = writes();
+    await lab.pass(290_000);
+    assert.equal(writes(), before);
+  });
+
+  test('is known to the next controller', async () => {
+    await begin();
+    await lab.pass(301_000);
+    const before = await tokensKnown();
+    await lab.restart();
+    await lab.pass(500);
+    assert.equal(await tokensKnown(), before);
+    assert.ok(Number(before) > 600, `${before}`);
+  });
+
+  test('that is lost costs no more than one slow window in which nothing sleeps', async () => {
+    const router = await begin();
+    await load(router, { seconds: 100, perSecond: 120 });
+    await lab.pass(301_000 - 100_000);
+    const before = awake();
+    assert.equal(before, 2);
+    lab.cluster.drop(kinds.ConfigMap, 'demo-learned');
+    serve(0);
+    router.demand([]);
+    await lab.restart();
+    await lab.pass(118_000);
+    assert.equal(awake(), before);
+    assert.equal(await tokensKnown(), 200, 'it begins with the guess');
+    await lab.pass(5000);
+    assert.equal(awake(), 1);
+  });
+
+  test('that is damaged is said to be, and written over', async () => {
+    await begin();
+    await lab.pass(301_000);
+    lab.cluster.change(kinds.ConfigMap, 'demo-learned', { data: { 'learned.json': '{"version":99}' } });
+    await lab.restart();
+    await lab.pass(500);
+    const event = lab.cluster.events.find(({ reason }) => reason === 'LearnedStateUnusable');
+    assert.match(event?.message ?? '', /ConfigMap demo-learned, cannot be used: its version is not 1/);
+    assert.equal(await tokensKnown(), 200);
+    await lab.pass(301_000);
+    assert.equal(JSON.parse(text()).version, 1);
+  });
+
+  test('is left alone in a ConfigMap of somebody else', async () => {
+    lab.cluster.put(kinds.ConfigMap, 'demo-learned', {});
+    await begin();
+    await lab.pass(302_000);
+    assert.equal(text(), '');
+  });
+});
+
+describe('an order that breaks a rule', () => {
+  test('is not carried out, is counted, and what is awake stays', async () => {
+    await lab.stop();
+    let wish: number | undefined;
+    lab = await createLab({
+      createPlanner() {
+        const planner = createLivePlanner();
+        const bend = (order: ModelOrder) => (wish === undefined ? order : { ...order, desired: wish });
+        return { ...planner, decide: (input) => new Map([...planner.decide(input)].map(([m, one]) => [m, bend(one)])) };
+      },
+    });
+    const router = await start({ maxAwake: 2, sleepAfterSeconds: 600 });
+    router.demand([{ queued: 1 }]);
+    await lab.pass(START_MS + 500);
+    assert.equal(awake(), 1);
+    wish = 5;
+    await lab.pass(2000);
+    assert.equal(awake(), 1);
+    assert.match(await lab.metrics.render(), /stoker_plan_findings_total\{rule="BeyondMax"\} [1-9]/);
+    wish = undefined;
+    router.silence();
+    await lab.pass(6000);
+    wish = 0;
+    await lab.pass(20_000);
+    assert.equal(awake(), 1, 'old news put nothing to sleep');
+    assert.match(await lab.metrics.render(), /stoker_plan_findings_total\{rule="LoweredOnOldNews"\} [1-9]/);
   });
 });

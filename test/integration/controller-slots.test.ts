@@ -59,6 +59,17 @@ describe('slots', () => {
     assert.equal(new Set(lab.cluster.writes.filter((write) => write.startsWith('create Pod'))).size, 2);
   });
 
+  test('are made one by one: a request that needs one makes no second, however many there may be', async () => {
+    lab.pool('default', { slots: { min: 0, max: 5 } });
+    lab.model('a');
+    const router = lab.router();
+    router.demand([]);
+    await lab.pass(100);
+    router.demand([{ model: 'a', queued: 1 }]);
+    await lab.pass(START_MS + 500);
+    assert.equal(lab.agents.size, 1);
+  });
+
   test('above the least go when they were unused for long, the least stays', async () => {
     lab.pool('default', { slots: { min: 1, max: 2 } });
     for (const name of ['a', 'b']) lab.model(name, { scaling: { sleepAfterSeconds: 10 } });
@@ -132,6 +143,57 @@ describe('slots', () => {
     const events = lab.cluster.events.filter(({ reason }) => reason === 'Refused');
     assertWithin(events.length, [1, made], 'events');
     assert.match(events[0]?.message ?? '', /UnexpectedAdmissionError: no device.*device plugin/);
+  });
+
+  test('that the server does not take are said to be, tried more and more slowly, and made once they are taken', async () => {
+    const sentence =
+      'pods is forbidden: User "system:serviceaccount:llm:c" cannot create resource "pods" in API group ""';
+    lab.cluster.refused = { kind: 'Pod', error: { reason: 'Forbidden', message: sentence } };
+    lab.pool('default', { slots: { min: 1, max: 1 } });
+    await lab.pass(120_000);
+    const tries = lab.cluster.writes.filter((write) => write.startsWith('create Pod ')).length;
+    assertWithin(tries, [3, 6], 'tries in two minutes');
+    assert.ok(lab.cluster.writes.length < 30, `${lab.cluster.writes.length} writes in two minutes`);
+    const conditions = () => new Map(pool().status?.conditions?.map((condition) => [condition.type, condition]));
+    assert.deepEqual(
+      ['SlotTrouble', 'Ready'].map((type) => conditions().get(type)?.reason),
+      ['MissingRight', 'MissingRight'],
+    );
+    assert.match(conditions().get('SlotTrouble')?.message ?? '', /cannot create resource "pods".*rbac\.create=true/);
+    const told = lab.cluster.events.filter(({ reason }) => reason === 'MissingRight');
+    assertWithin(told.length, [1, tries + 1], 'events');
+    lab.cluster.change(kinds.Pool, 'default', { spec: { slots: { min: 0, max: 1 } } });
+    await lab.pass(500);
+    assert.equal(conditions().get('SlotTrouble')?.reason, 'NoTrouble', 'nobody wants a slot any more');
+    lab.cluster.change(kinds.Pool, 'default', { spec: { slots: { min: 1, max: 1 } } });
+    await lab.pass(500);
+    assert.equal(conditions().get('SlotTrouble')?.reason, 'MissingRight');
+    lab.cluster.refused = undefined;
+    await lab.pass(180_000);
+    assert.equal(lab.agents.size, 1);
+    assert.deepEqual(
+      ['SlotTrouble', 'Ready'].map((type) => conditions().get(type)?.reason),
+      ['NoTrouble', 'SlotsConnected'],
+    );
+  });
+
+  test('that were evicted stay a trouble until one works', async () => {
+    await lab.stop();
+    lab = await createLab({ startsPods: false });
+    lab.pool('default', { slots: { min: 1, max: 1 } });
+    // Until the picture of the slots counts as complete, none is deleted.
+    await lab.pass(11_000);
+    const [pod] = lab.cluster.list(kinds.Pod);
+    const message = 'The node was low on resource: ephemeral-storage.';
+    lab.cluster.setPodStatus(pod?.metadata.name ?? '', { phase: 'Failed', reason: 'Evicted', message });
+    await lab.pass(500);
+    lab.cluster.endPod(pod?.metadata.name ?? '');
+    await lab.pass(500);
+    const trouble = () => pool().status?.conditions?.find(({ type }) => type === 'SlotTrouble');
+    assert.equal(lab.cluster.list(kinds.Pod).length, 1, 'the first one is replaced at once');
+    assert.notEqual(lab.cluster.list(kinds.Pod)[0]?.metadata.name, pod?.metadata.name);
+    assert.deepEqual([trouble()?.status, trouble()?.reason], ['True', 'DiskFull']);
+    assert.equal(lab.cluster.events.filter(({ reason }) => reason === 'DiskFull').length, 1);
   });
 
   test('that cannot start are said to be, and make nobody wait for ever', async () => {

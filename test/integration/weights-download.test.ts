@@ -101,6 +101,17 @@ describe('weights that are downloaded', { timeout: 180_000 }, () => {
     assert.equal(folders().length, 1);
   });
 
+  test('how far a download is can be read while it lasts', async () => {
+    source.faults.push({ type: 'silent' });
+    const file = { url: `${source.url}/files/tiny.gguf`, path: 'slow.gguf', sizeBytes: bytes.length };
+    await apply('slow', { http: { files: [{ ...file, sha256: sha256Of(bytes) }] } });
+    await api.until(async () => {
+      const found = (await api.get('Model', 'slow')).status?.conditions?.find(({ type }) => type === 'Ready');
+      return found?.message === 'Staging 0 % of 2.0 MiB.';
+    }, 'the share that has come');
+    await api.remove('Model', 'slow');
+  });
+
   test('a gated repository says so until its Secret is right', async () => {
     const siblings = [{ rfilename: 'tiny.gguf', lfs: { sha256: sha256Of(bytes), size: bytes.length } }];
     source.contents.set('/api/models/acme/tiny/revision/main', Buffer.from(JSON.stringify({ sha: commit, siblings })));

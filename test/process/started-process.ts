@@ -24,6 +24,13 @@ export function startLine(line: string, more: readonly string[] = []): StartedPr
   return follow(child);
 }
 
+/** A script of this repository. */
+export function startScript(script: string, args: readonly string[]): StartedProcess {
+  return follow(
+    spawn(process.execPath, [join(root, script), ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] }),
+  );
+}
+
 function follow(child: ChildProcess): StartedProcess {
   let text = '';
   const waiting = new Set<() => void>();

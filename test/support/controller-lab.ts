@@ -11,6 +11,7 @@ import type { WeightSource } from '../../src/api/weight-sources.ts';
 import { type Controller, createController } from '../../src/controller/controller.ts';
 import type { SlotPods } from '../../src/controller/slot-pod.ts';
 import { stagedRevisionOf } from '../../src/controller/stager-pod.ts';
+import type { FleetPlanner } from '../../src/core/plan/pool/fleet-planner.ts';
 import { applyTable, emptyTable, type RoutingTable } from '../../src/core/route/table.ts';
 import { createManualClock, every, type ManualClock, type Timer } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
@@ -63,11 +64,16 @@ export interface Lab {
 
 export interface LabOptions {
   readonly startsPods?: boolean;
+  /** Made anew for every controller. Default: the product's own. */
+  readonly createPlanner?: () => FleetPlanner;
   /** Default: a day. */
   readonly slotKeyRotationMs?: number;
   /** As on a cluster. */
   readonly slotPods?: SlotPods;
   readonly localWeightsFolder?: string;
+  readonly allowsHostPath?: boolean;
+  /** Pods are bound to these in turn. */
+  readonly nodes?: readonly string[];
 }
 
 export async function createLab(options: LabOptions = {}): Promise<Lab> {
@@ -95,6 +101,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
       weights: resolverOf(weights),
       sources: { resolveSource: (source) => Promise.resolve(answerSource(source)) },
       progress: { read: async ({ pod }) => stagerProgress.get(pod.metadata.name) },
+      allowsHostPath: options.allowsHostPath,
       ...(options.localWeightsFolder === undefined ? {} : { localWeightsFolder: options.localWeightsFolder }),
       engineBuilds: { Llama: BUILD, Sim: SIMULATED_BUILD },
       simulatedClimb: () => ({ stagedMs: 45_000, asleepMs: 900 }),
@@ -104,6 +111,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
       routerUsername: 'router',
       slotServiceAccount: 'stoker-slot',
       slotKeyRotationMs: options.slotKeyRotationMs ?? 86_400_000,
+      planner: options.createPlanner?.(),
       release: 'test',
       adminToken: 'secret',
       metrics,
@@ -117,6 +125,11 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
   let controller = await startController();
   const hub = () => handlers;
   const isStarting = options.startsPods !== false;
+  let bound = 0;
+  const bind = ({ metadata, spec }: Pod) => {
+    const nodeName = options.nodes?.[bound++ % options.nodes.length];
+    if (nodeName !== undefined) cluster.change(kinds.Pod, metadata.name, { spec: { ...spec, nodeName } });
+  };
   /** One whose Pod never began has nothing to end. */
   const endPod = ({ metadata: { name } }: Pod) => {
     const known = agents.get(name);
@@ -128,6 +141,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
       const { name, deletionTimestamp } = pod.metadata;
       if (deletionTimestamp !== undefined) endPod(pod);
       else if (isStarting && !agents.has(name)) {
+        bind(pod);
         cluster.setPodStatus(name, runningStatus);
         const agent = new FollowingAgent(pod, { clock, hub, cluster });
         agents.set(name, agent);

@@ -1,7 +1,9 @@
 // Objects of our kinds, good and bad, and what is said of the bad ones: by our own judge in the unit tests, and by API
 // servers in the cluster contract. Every rule has one that breaks it and one that does not.
 import { thirdPartyObjects } from './judged-engines.ts';
+import { judgedScaling } from './judged-scaling.ts';
 import { judgedShapes } from './judged-shapes.ts';
+import { judgedSpares } from './judged-spares.ts';
 import {
   type JudgedObject,
   model,
@@ -25,13 +27,29 @@ const pair = 'engine.name Sim and weights.simulated go together: set both or nei
 
 export const judgedObjects: readonly JudgedObject[] = [
   { name: 'an empty pool', object: pool(), problems: [] },
-  { name: 'slots', object: pool({ slots: { min: 2, max: 1 } }), problems: ['spec.slots: min must not be above max'] },
+  {
+    name: 'slots',
+    object: pool({ slots: { min: 2, max: 1 } }),
+    problems: ['spec.slots: min must not be above max: 2 is above 1'],
+  },
   {
     name: 'slots against the default',
     object: pool({ slots: { min: 2 } }),
-    problems: ['spec.slots: min must not be above max'],
+    problems: ['spec.slots: min must not be above max: 2 is above 1'],
   },
   { name: 'slots that are equal', object: pool({ slots: { min: 2, max: 2 } }), problems: [] },
+  ...judgedSpares,
+  ...judgedScaling,
+  {
+    name: 'weights in a folder of the node, with a bound',
+    object: pool({ weights: { hostPath: { path: '/mnt/nvme/weights' }, cacheBytesMax: 1_000_000_000_000 } }),
+    problems: [],
+  },
+  {
+    name: 'weights in two places',
+    object: pool({ weights: { claimName: 'models', hostPath: { path: '/mnt/nvme/weights' } } }),
+    problems: ['spec.weights: must not hold both claimName and hostPath: weights lie in one place'],
+  },
   {
     name: 'a place for slots',
     object: pool({
@@ -75,7 +93,7 @@ export const judgedObjects: readonly JudgedObject[] = [
   {
     name: 'awake',
     object: model({ scaling: { minAwake: 2 } }),
-    problems: ['spec.scaling: minAwake must not be above maxAwake'],
+    problems: ['spec.scaling: minAwake must not be above maxAwake: 2 is above 1'],
   },
   { name: 'awake that is equal', object: model({ scaling: { minAwake: 2, maxAwake: 2 } }), problems: [] },
   {

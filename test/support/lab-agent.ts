@@ -10,7 +10,7 @@ import {
   residentRungs,
   type Target,
 } from '../../src/api/link.ts';
-import type { ManualClock } from '../../src/lib/clock.ts';
+import type { Clock } from '../../src/lib/clock.ts';
 import type { AgentSession, HubHandlers, HubSession } from '../../src/ports/link.ts';
 import type { MemoryCluster } from './memory-cluster.ts';
 
@@ -40,7 +40,7 @@ export interface LabAgent {
 }
 
 export interface LabWorld {
-  readonly clock: ManualClock;
+  readonly clock: Clock;
   readonly cluster: MemoryCluster;
   hub(): HubHandlers | undefined;
 }

@@ -15,6 +15,8 @@ export interface MemoryCluster extends Cluster {
   readonly tokens: Map<string, TokenIdentity>;
   /** While set, every write fails so. */
   fault: ClusterError | undefined;
+  /** While set, objects of this kind cannot be created. */
+  refused: { readonly kind: string; readonly error: ClusterError } | undefined;
   isSyncedNow: boolean;
   /** As a person does: applies, deletes. */
   put<T extends ClusterObject>(kind: KindRef<T>, name: string, spec: unknown): T;
@@ -103,6 +105,7 @@ export function createMemoryCluster(wallMs: () => number): MemoryCluster {
     writes: [],
     tokens: new Map(),
     fault: undefined,
+    refused: undefined,
     isSyncedNow: true,
     isSynced: () => cluster.isSyncedNow,
     get: <T extends ClusterObject>(kind: KindRef<T>, name: string) => storeOf(kind).get(name) as T | undefined,
@@ -124,6 +127,7 @@ export function createMemoryCluster(wallMs: () => number): MemoryCluster {
     async create<T extends ClusterObject>(kind: KindRef<T>, object: T) {
       cluster.writes.push(`create ${kind.kind} ${object.metadata.name}`);
       if (cluster.fault !== undefined) return fail(cluster.fault);
+      if (cluster.refused?.kind === kind.kind) return fail(cluster.refused.error);
       if (storeOf(kind).has(object.metadata.name))
         return fail<ClusterError>({ reason: 'AlreadyExists', message: 'exists' });
       return ok(create(kind, object));

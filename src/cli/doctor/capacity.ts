@@ -64,18 +64,30 @@ function quantityOf(node: Fields, resource: string): number {
   return Number.isSafeInteger(count) && count > 0 ? count : 0;
 }
 
-/** Claims that wait, and whether their class is there. */
-export async function checkStorage(reader: ClusterReader): Promise<Finding[]> {
+/** Claims that wait, and whether their class is there; and claims that a Pool names. */
+export async function checkStorage(reader: ClusterReader, pools: Read<readonly Fields[]>): Promise<Finding[]> {
   const check = 'storage';
   const claims = await reader.list(`/api/v1/namespaces/${reader.namespace}/persistentvolumeclaims`);
   if (claims.type !== 'found') return [skipped(check, 'The claims of volumes cannot be listed.')];
-  if (claims.value.length === 0) return [good(check, 'No volume is claimed here.')];
+  const absent = judgeAbsent(claims.value, pools.type === 'found' ? pools.value : []);
+  if (claims.value.length === 0) return absent.length > 0 ? absent : [good(check, 'No volume is claimed here.')];
   const classes = await reader.list('/apis/storage.k8s.io/v1/storageclasses');
   const known =
     classes.type === 'found' ? new Set(classes.value.map((one) => textAt(one, 'metadata', 'name'))) : undefined;
   const waiting = claims.value.filter((claim) => at(claim, 'status', 'phase') !== 'Bound');
-  if (waiting.length === 0) return [good(check, `All of the ${claims.value.length} claimed volumes are bound.`)];
-  return waiting.map((claim) => judgeClaim(claim, known));
+  if (waiting.length > 0) return [...absent, ...waiting.map((claim) => judgeClaim(claim, known))];
+  return [...absent, good(check, `All of the ${claims.value.length} claimed volumes are bound.`)];
+}
+
+/** Slots of such a Pool wait for ever. */
+function judgeAbsent(claims: readonly Fields[], pools: readonly Fields[]): Finding[] {
+  const there = new Set(claims.map((claim) => textAt(claim, 'metadata', 'name')));
+  return pools.flatMap((pool) => {
+    const [name, wanted] = [textAt(pool, 'metadata', 'name'), textAt(pool, 'spec', 'weights', 'claimName')];
+    if (wanted === '' || there.has(wanted)) return [];
+    const message = `The Pool ${name} names the volume claim ${wanted}, which is not there.`;
+    return [bad('storage', message, 'Make the claim, or change spec.weights.claimName.')];
+  });
 }
 
 function judgeClaim(claim: Fields, known: ReadonlySet<string> | undefined): Finding {

@@ -9,6 +9,7 @@ const LEASE = 'stoker-controller';
 const LEASE_LOOK_MS = 500;
 const LEASE_SECONDS_DEFAULT = 15;
 const LEASE_SECONDS_MAX = 60;
+const WORDS_CHARS_MAX = 400;
 
 export async function readDeployments(reader: ClusterReader): Promise<Read<readonly Fields[]>> {
   const selector = encodeURIComponent('app.kubernetes.io/part-of=stoker');
@@ -16,26 +17,47 @@ export async function readDeployments(reader: ClusterReader): Promise<Read<reado
 }
 
 /** One finding for the controller and one for the router. */
-export function checkDeployments(deployments: Read<readonly Fields[]>, namespace: string): Finding[] {
-  return ['controller', 'router'].map((component) => {
-    if (deployments.type === 'refused') return skipped(component, deployments.sentence);
-    const ours = (deployments.type === 'found' ? deployments.value : []).find(
-      ({ metadata }) => at(metadata, 'labels', 'app.kubernetes.io/component') === component,
-    );
-    if (ours !== undefined) return judgeDeployment(component, ours, namespace);
-    const remedy = 'helm install stoker charts/stoker, in this namespace; or name another one with --namespace.';
-    return bad(component, `There is no Deployment of a ${component} in ${namespace}.`, remedy);
-  });
+export function checkDeployments(reader: ClusterReader, deployments: Read<readonly Fields[]>): Promise<Finding[]> {
+  const { namespace } = reader;
+  return Promise.all(
+    ['controller', 'router'].map(async (component) => {
+      if (deployments.type === 'refused') return skipped(component, deployments.sentence);
+      const ours = (deployments.type === 'found' ? deployments.value : []).find(
+        ({ metadata }) => at(metadata, 'labels', 'app.kubernetes.io/component') === component,
+      );
+      if (ours !== undefined) return judgeDeployment(reader, component, ours);
+      const remedy = 'helm install stoker charts/stoker, in this namespace; or name another one with --namespace.';
+      return bad(component, `There is no Deployment of a ${component} in ${namespace}.`, remedy);
+    }),
+  );
 }
 
-function judgeDeployment(check: string, deployment: Fields, namespace: string): Finding {
+async function judgeDeployment(reader: ClusterReader, check: string, deployment: Fields): Promise<Finding> {
+  const { namespace } = reader;
   const name = textAt(deployment, 'metadata', 'name');
   const wanted = numberAt(deployment, 'spec', 'replicas');
   const ready = numberAt(deployment, 'status', 'readyReplicas');
-  const message = `${name}: ${ready} of ${wanted} replicas are Ready.`;
-  if (wanted > 0 && ready >= wanted) return good(check, message);
+  const count = `${name}: ${ready} of ${wanted} replicas are Ready.`;
+  if (wanted > 0 && ready >= wanted) return good(check, count);
+  const words = await readLastWords(reader, check);
+  const message = words === '' ? count : `${count} One ended and said: ${words}`;
   const remedy = `kubectl -n ${namespace} describe pods -l app.kubernetes.io/component=${check}, and their logs, say why.`;
   return ready === 0 ? bad(check, message, remedy) : doubtful(check, message, remedy);
+}
+
+/** What a Pod of it said last before it ended; empty when none ended, or none can be looked at. */
+async function readLastWords({ list, namespace }: ClusterReader, component: string): Promise<string> {
+  const selector = encodeURIComponent(`app.kubernetes.io/part-of=stoker,app.kubernetes.io/component=${component}`);
+  const pods = await list(`/api/v1/namespaces/${namespace}/pods?labelSelector=${selector}`);
+  const containers =
+    pods.type === 'found' ? pods.value.flatMap((pod) => listed(at(pod, 'status', 'containerStatuses'))) : [];
+  const lines = containers
+    .flatMap((one) => [
+      textAt(one, 'state', 'terminated', 'message'),
+      textAt(one, 'lastState', 'terminated', 'message'),
+    ])
+    .map((text) => text.trim().split('\n').at(-1) ?? '');
+  return (lines.find((line) => line !== '') ?? '').slice(0, WORDS_CHARS_MAX);
 }
 
 /**

@@ -41,6 +41,7 @@ function whyLetGo(claim: Claim, { slot }: Place, { revision, rung }: Assignment)
   const report = reportOf(slot, revision);
   if (!claim.pools.includes(slot.pool)) return 'the model may not use this pool';
   if (!hasFlavour(slot, claim)) return 'the slot is of another engine';
+  if (slot.without?.has(claim.revision) === true) return 'its files are not on the node';
   if (!canRun(slot, claim)) return 'the agent does not know the engine';
   if (rung === 'Asleep' && !isWarm(report)) return 'the sleeper ended';
   if (rung === 'Asleep' && !claim.canSleep) return 'the model may not sleep';
@@ -158,7 +159,10 @@ function trimSleepers(bench: Bench, place: Place): void {
     const report = reportOf(place.slot, assignment.revision);
     return report?.rung === 'Asleep' ? report.rungAgeMs : -1;
   };
-  const worth = (assignment: Assignment) => worthOf(bench, assignment.revision);
+  // Where memory is what is short, the worth of each byte counts.
+  const isTooLarge = sleepers.length <= most;
+  const worth = (assignment: Assignment) =>
+    worthOf(bench, assignment.revision) / (isTooLarge ? Math.max(1, bytesOf(assignment)) : 1);
   const spare = sleepers.sort(
     (a, b) => worth(a) - worth(b) || asleepMs(b) - asleepMs(a) || compareText(a.revision, b.revision),
   );

@@ -207,7 +207,9 @@ function judgeCrashes(containers: readonly ContainerStatus[]): SlotTrouble | und
   const crashing = containers.find(({ state }) => partOf(state, 'waiting').reason === 'CrashLoopBackOff');
   if (crashing === undefined) return undefined;
   const { exitCode, message = '' } = partOf(crashing.lastState, 'terminated');
-  const said = message === '' ? '' : ` (${shorten(message)})`;
+  // The end of a log: its last line is the one that counts.
+  const words = message.trim().split('\n').at(-1) ?? '';
+  const said = words === '' ? '' : ` (${shorten(words)})`;
   const code = exitCode === undefined ? '' : `, the last time with exit code ${exitCode}${said}`;
   return {
     reason: 'AgentCrashing',

@@ -1,5 +1,5 @@
-// How many slots a pool should have, and which ones should go: pure. Grows when placement lacks a slot, shrinks when a slot
-// above the minimum has had nothing to do for long. Never counts a slot as gone before its Pod is.
+// How many slots a pool should have, and which ones should go: pure. Grows when placement lacks a slot or too few stand
+// free, shrinks when a slot above the minimum and the reserve has had nothing to do for long. Never counts a slot as gone before its Pod is.
 
 export interface PoolSlot {
   readonly name: string;
@@ -23,6 +23,8 @@ export interface SlotsSnapshot {
   readonly slots: readonly PoolSlot[];
   /** Slots that placement lacks. */
   readonly lacking: number;
+  /** Slots that instances are wanted awake in, and those that should stand free beside them (pool/reserve.ts). Missing: none. */
+  readonly reserved?: number;
   /** False while a new leader does not know every slot: then none is deleted. */
   readonly isComplete: boolean;
 }
@@ -38,14 +40,14 @@ export const SLOT_UNUSED_MS_MAX = 600_000;
 /** A slot that cannot be commanded is replaced when no request came for this long. */
 export const OUTDATED_IDLE_MS_MIN = 10_000;
 
-export function planSlots({ min, max, slots, lacking, isComplete }: SlotsSnapshot): SlotsPlan {
+export function planSlots({ min, max, slots, lacking, reserved = 0, isComplete }: SlotsSnapshot): SlotsPlan {
   const staying = slots.filter((slot) => !slot.isLeaving);
   const broken = isComplete ? staying.filter((slot) => slot.isBroken) : [];
   const outdated = isComplete ? listOutdated(slots) : [];
   const givenUp = isComplete ? staying.filter((slot) => slot.isGivenUp === true && !slot.isOccupied) : [];
   const useless = [...broken, ...outdated, ...givenUp];
   const sound = staying.filter((slot) => !useless.includes(slot));
-  const wanted = Math.min(max, Math.max(min, sound.length + lacking));
+  const wanted = Math.min(max, Math.max(min, reserved, sound.length + lacking));
   // Those that leave still hold accelerators, so they count until they are gone.
   const create = Math.max(0, Math.min(wanted - sound.length, max - slots.length));
   const remove = [
@@ -56,7 +58,7 @@ export function planSlots({ min, max, slots, lacking, isComplete }: SlotsSnapsho
       .map(({ name }) => ({ name, reason: 'a slot of another engine is wanted in its place' })),
   ];
   if (!isComplete || lacking > 0) return { create, remove };
-  return { create, remove: [...remove, ...planShrink(sound, min, max)] };
+  return { create, remove: [...remove, ...planShrink(sound, Math.max(min, Math.min(max, reserved)), max)] };
 }
 
 /** One after the other: what the pool serves never goes away all at once. */

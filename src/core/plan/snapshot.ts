@@ -34,6 +34,8 @@ export interface SlotView {
   readonly lacks?: ReadonlySet<SlotEngine>;
   /** The image that its engines run from, by digest. Missing: that of the built-in engines. */
   readonly flavour?: string;
+  /** Revisions whose files are not on its node. Missing: every file is where all slots of the pool see it. */
+  readonly without?: ReadonlySet<string>;
   readonly instances: readonly InstanceView[];
   readonly assigned: readonly Assignment[];
 }
@@ -90,10 +92,13 @@ export interface EngineNeed {
   readonly engine?: SlotEngine;
   /** The image that it runs from. Missing: that of the built-in engines. */
   readonly flavour?: string;
+  /** Its files have to be there. */
+  readonly revision?: string;
 }
 
-/** Whether a slot has the engine, and its agent knows it. */
+/** Whether a slot has the engine and the files, and its agent knows the engine. */
 export function canRun(slot: SlotView, need: EngineNeed = {}): boolean {
+  if (need.revision !== undefined && slot.without?.has(need.revision) === true) return false;
   return hasFlavour(slot, need) && (need.engine === undefined || slot.lacks?.has(need.engine) !== true);
 }
 

@@ -4,6 +4,7 @@ import { createCopyPlanner } from '../../core/plan/pool/copy-planner.ts';
 import {
   createFleetPlanner,
   type FleetInput,
+  type FleetPlanner,
   type ModelGuess,
   type ModelNews,
   type ModelOrder,
@@ -25,21 +26,24 @@ const GAP_MS_MAX = 100;
 
 export interface StokerPolicyOptions {
   readonly settings?: Partial<ScaleSettings>;
-  /** Sees everything that the planner is told. */
-  onNews?(model: string, news: ModelNews): void;
+  /** What stands before the planner, and hears and sees what it does. */
+  wrapPlanner?(planner: FleetPlanner): FleetPlanner;
   /** Sees what it decides, with what it was asked. */
   onDecision?(input: FleetInput, orders: ReadonlyMap<string, ModelOrder>): void;
 }
 
+/** The planner that this policy asks. */
+export function createPolicyPlanner(settings: Partial<ScaleSettings> = {}): FleetPlanner {
+  return createFleetPlanner({ ...scaleDefaults, ...settings });
+}
+
 export function stokerPolicy(options: StokerPolicyOptions = {}): PolicyFactory {
   return (models) => {
-    const planner = createFleetPlanner({ ...scaleDefaults, ...options.settings });
+    const own = createPolicyPlanner(options.settings);
+    const planner = options.wrapPlanner?.(own) ?? own;
     for (const model of models) planner.add(model.name, { guess: guessOf(model), sinceMs: 0 });
     const copies = createCopyPlanner();
-    const tell = (model: string, news: ModelNews) => {
-      options.onNews?.(model, news);
-      planner.tell(model, news);
-    };
+    const tell = (model: string, news: ModelNews) => planner.tell(model, news);
     return {
       name: 'stoker',
       everyMs: EVERY_MS,
@@ -60,7 +64,7 @@ export function stokerPolicy(options: StokerPolicyOptions = {}): PolicyFactory {
 }
 
 /** What the controller would assume of a model of this size. */
-export function guessOf({ profile }: SimModel): ModelGuess {
+function guessOf({ profile }: SimModel): ModelGuess {
   const { stepMs, perSequenceMs, perPromptTokenMs } = profile.engine;
   const { startMs, wakeMs, sleepMs } = profile.climb;
   const cost = { stepMs, perSequenceMs, perPromptTokenMs };
@@ -82,6 +86,7 @@ function readInput(one: ModelReading, { nowMs, signalAgeMs }: FleetReading): Sca
     min: model.minAwake,
     max: model.maxAwake,
     objective: { firstTokenMsMax: model.firstTokenMsMax, gapMsMax: GAP_MS_MAX, sequencesMax },
+    ...(model.headroomRank === undefined ? {} : { headroomRank: model.headroomRank }),
     waitingTokens: waiting.map(({ promptTokens }) => promptTokens),
     oldestWaitMs: nowMs - (waiting[0]?.atMs ?? nowMs),
     engineTokens: one.replicas.reduce((sum, { promptBehind }) => sum + promptBehind, 0),

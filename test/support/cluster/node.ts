@@ -1,22 +1,14 @@
 // One real node: containerd, the kubelet, kube-proxy and a DNS server, in the network of a test. Images come from archives,
 // never from a registry. Everything ends by its handle or by what its own container runtime knows, in the one order that
 // leaves nothing behind. Needs root, and the packages that scripts/ensure-node-packages.sh installs.
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { requireTools } from '../../../scripts/cluster-tools/find.ts';
 import { delay, systemClock } from '../../../src/lib/clock.ts';
 import { type ControlPlane, renderLabKubeconfig } from './control-plane.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import { type ClusterNetwork, POD_RANGE } from './network.ts';
+import { makeNodeFolder, sweepNodes, unmountBelow } from './node-leftovers.ts';
 import { runCommand } from './shell.ts';
 
 export interface ClusterNode {
@@ -42,6 +34,7 @@ const DISK_PARENT = '/var/tmp';
 const KERNEL_SETTINGS = ['vm/overcommit_memory', 'vm/panic_on_oom', 'kernel/panic', 'kernel/panic_on_oops'];
 
 export async function startNode(options: NodeOptions): Promise<ClusterNode> {
+  await sweepNodes(DISK_PARENT);
   const node = new LabNode(options, requireTools('all', process.env));
   try {
     await node.start();
@@ -56,7 +49,7 @@ class LabNode implements ClusterNode {
   readonly name: string;
   readonly #options: NodeOptions;
   readonly #tools: string;
-  readonly #disk = mkdtempSync(join(DISK_PARENT, 'stoker-node-'));
+  readonly #disk = makeNodeFolder(DISK_PARENT);
   readonly #kernel = KERNEL_SETTINGS.map((setting) => [`/proc/sys/${setting}`, readSetting(setting)] as const);
   #containerd: Daemon | undefined;
   #kubelet: Daemon | undefined;
@@ -96,7 +89,7 @@ class LabNode implements ClusterNode {
     await this.#kubelet?.stop();
     if (this.#containerd !== undefined) await this.#endContainers();
     for (const daemon of [...this.#others, this.#containerd]) await daemon?.stop();
-    await this.#unmountAll();
+    await unmountBelow(this.#disk);
     for (const [path, value] of this.#kernel) writeFileSync(path, value);
     removeCgroups();
     rmSync(this.#disk, { recursive: true, force: true });
@@ -137,16 +130,6 @@ class LabNode implements ClusterNode {
       await this.#ctr('containers', 'rm', container).catch(() => '');
     }
     for (const space of spaces) await runCommand(['ip', 'netns', 'del', space]).catch(() => '');
-  }
-
-  async #unmountAll(): Promise<void> {
-    const mounts = readFileSync('/proc/mounts', 'utf8')
-      .split('\n')
-      .map((line) => line.split(' ')[1] ?? '')
-      .filter((path) => path.startsWith(`${this.#disk}/`));
-    for (const path of mounts.sort().reverse()) {
-      await runCommand(['umount', path]).catch(() => runCommand(['umount', '-l', path]));
-    }
   }
 
   #renderNetwork(): object {

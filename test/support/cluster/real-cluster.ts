@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { requireTools } from '../../../scripts/cluster-tools/find.ts';
 import { startControlPlane } from './control-plane.ts';
+import { stopWhenInterrupted } from './interruption.ts';
 import { startNetwork } from './network.ts';
 import { startNode } from './node.ts';
 
@@ -58,10 +59,11 @@ async function startRealCluster(tools: string, images: Images): Promise<RealClus
   /** The last that came goes first. One that fails does not keep the others. */
   const stop = async () => {
     const failures: unknown[] = [];
-    for (const end of ends.reverse()) await end().catch((error: unknown) => failures.push(error));
-    ends.length = 0;
+    for (const end of ends.splice(0).reverse()) await end().catch((error: unknown) => failures.push(error));
     if (failures.length > 0) throw new AggregateError(failures, 'The test cluster could not be taken down completely.');
   };
+  const unwatch = stopWhenInterrupted(stop);
+  ends.push(async () => unwatch());
   try {
     const network = await startNetwork();
     ends.push(() => network.stop());

@@ -77,7 +77,9 @@ describe('parseManifest', () => {
 
   test('sentences and places', () => {
     const spec = (lines: string) => good.replace('spec: {}', `spec:\n${lines}`);
-    assert.deepEqual(complaints(spec('  slots: {min: 3}')), ['a.yaml:7:3 spec.slots: min must not be above max']);
+    assert.deepEqual(complaints(spec('  slots: {min: 3}')), [
+      'a.yaml:7:3 spec.slots: min must not be above max: 3 is above 1',
+    ]);
     assert.deepEqual(complaints(spec('  slot: {}')), ['a.yaml:7:3 spec.slot: is not a field; did you mean slots?']);
     assert.deepEqual(complaints(spec('  slots:\n    min: many')), [
       'a.yaml:8:5 spec.slots.min: must be a whole number, but is the text "many"',

@@ -27,6 +27,7 @@ describe('the guides', () => {
       'troubleshooting.md',
       'uninstall.md',
       'upgrade.md',
+      'warm-pools.md',
     ]);
   });
 

@@ -47,6 +47,12 @@ const router = (username: string): RouterSession => ({
 });
 
 describe('who may open a session', () => {
+  test('a controller that may not review tokens refuses nobody, and says what to bind', async () => {
+    const message = 'tokenreviews.authentication.k8s.io is forbidden: User "c" cannot create resource "tokenreviews"';
+    cluster.reviewToken = async () => fail({ reason: 'Forbidden', message });
+    await assert.rejects(door().authenticate('slot'), /is forbidden.*Bind the ClusterRole system:auth-delegator/);
+  });
+
   test('tokens of slots and of routers, for the link alone', async () => {
     cluster.tokens.set('slot', { username: slotUsername, podUid, podName });
     cluster.tokens.set('router', { username: 'router' });

@@ -146,9 +146,20 @@ describe('a stager', () => {
       tries.join(),
     );
     assert.ok(lab.cluster.events.some(({ reason }) => reason === 'AccessDenied'));
+    assert.match(await lab.metrics.render(), /^stoker_weight_downloads_total\{outcome="Failed"\} 4$/m);
     end('Succeeded');
     await lab.pass(1000);
     assert.equal(conditionOf('Ready')?.status, 'True');
+  });
+
+  test('one that never starts says so, and where to look', async () => {
+    await begin();
+    await lab.pass(95_000);
+    assert.equal(conditionOf('Ready')?.reason, 'NotStarted');
+    assert.match(conditionOf('Ready')?.message ?? '', /^The stager tiny-.*kubectl describe pod tiny-/);
+    lab.cluster.setPodStatus(stager()?.metadata.name ?? '', { phase: 'Running' });
+    await lab.pass(500);
+    assert.equal(conditionOf('Ready')?.reason, 'Staging');
   });
 
   test('one that ended without a word has the words of Kubernetes', async () => {

@@ -104,6 +104,9 @@ describe('a bounded volume', () => {
     succeed('c');
     await lab.pass(2000);
     assert.ok(isStaged('c') && !isStaged('a'));
+    const figures = await lab.metrics.render();
+    assert.match(figures, /^stoker_weight_evictions_total 1$/m);
+    assert.match(figures, /^stoker_weight_downloads_total\{outcome="Staged"\} 3$/m);
     assert.equal(ready('a')?.status, 'True');
     assert.deepEqual(stagers(), []);
   });
@@ -157,7 +160,19 @@ describe('a bounded volume', () => {
     add('huge');
     await lab.pass(1000);
     assert.equal(ready('huge')?.reason, 'CacheTooSmall');
+    assert.deepEqual(stagers(), []);
     assert.match(ready('huge')?.message ?? '', /need 27\.9 GiB, and spec\.weights\.cacheBytesMax.* allows 11\.2 GiB/);
+  });
+
+  test('a bound that is raised is seen at once', async () => {
+    pool(4 * GB);
+    add('a');
+    await lab.pass(1000);
+    assert.equal(ready('a')?.reason, 'CacheTooSmall');
+    const { spec } = lab.cluster.must(kinds.Pool, 'default');
+    lab.cluster.change(kinds.Pool, 'default', { spec: { ...spec, weights: { cacheBytesMax: 9 * GB } } });
+    await lab.pass(500);
+    assert.ok(stagerOf('a') !== undefined);
   });
 
   test('the same files of two Models count once', async () => {

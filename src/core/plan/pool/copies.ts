@@ -8,6 +8,8 @@ export interface CopySlot {
   /** Nothing is resident in it, and nothing is to be. */
   readonly isFree: boolean;
   readonly sleepersMax: number;
+  /** Host memory for all of them. Missing: as much as they take. */
+  readonly sleeperBytesMax?: number | undefined;
 }
 
 export interface CopyModel {
@@ -17,6 +19,8 @@ export interface CopyModel {
   readonly startMs: number;
   /** What waiting for a taken slot costs, about: the rest of a turn, a sleep and a wake. */
   readonly blockedMs: number;
+  /** Host memory that a sleeper of it holds. Missing: nothing is known, and it counts as none. */
+  readonly asleepBytes?: number;
 }
 
 export interface CopyPlan {
@@ -41,6 +45,8 @@ export interface CopyWorld {
   readonly models: ReadonlyMap<string, CopyModel>;
   readonly slots: readonly CopySlot[];
   readonly takenShare: TakenShare;
+  /** Whether the slot may have a copy of the model. Missing: every slot may. */
+  mayHold?(slot: string, model: string): boolean;
 }
 
 /** What would be lost without the copy in this slot. */
@@ -68,27 +74,46 @@ export function planCopy(world: CopyWorld): CopyPlan | undefined {
 }
 
 function bestFor(world: CopyWorld, slot: CopySlot, have: ReadonlyMap<string, string[]>): CopyPlan | undefined {
-  const least = slot.models.length < slot.sleepersMax ? undefined : leastWorth(world, slot);
-  let best: CopyPlan | undefined;
+  let best: (CopyPlan & { readonly value: number }) | undefined;
   for (const model of world.models.values()) {
-    if (slot.models.includes(model.name)) continue;
+    if (slot.models.includes(model.name) || world.mayHold?.(slot.name, model.name) === false) continue;
+    const room = makeRoom(world, slot, model);
+    if (room === undefined) continue;
     const slots = have.get(model.name) ?? [];
     const before = waitingWith(model, slots, world.takenShare);
-    const gain = before - waitingWith(model, [...slots, slot.name], world.takenShare) - (least?.worth ?? 0);
+    const gain = before - waitingWith(model, [...slots, slot.name], world.takenShare) - room.worth;
+    const value = perByte(gain, model);
     const isWorthIt = gain * PAY_BACK_MS > harmOfStart(world, slot, model);
-    if (isWorthIt && (best === undefined || gain > best.gain))
-      best = { slot: slot.name, model: model.name, instead: least?.model, gain };
+    if (isWorthIt && (best === undefined || value > best.value))
+      best = { slot: slot.name, model: model.name, instead: room.instead, gain, value };
   }
-  return best;
+  if (best === undefined) return undefined;
+  const { value: _, ...plan } = best;
+  return plan;
+}
+
+/** What is worth the same in less memory goes first. Of unknown size are all alike. */
+function perByte(worth: number, { asleepBytes = 0 }: Pick<CopyModel, 'asleepBytes'>): number {
+  return worth / Math.max(1, asleepBytes);
+}
+
+/** What is lost for one more copy: nothing while there is room, else the sleeper whose loss costs least of those that make it. */
+function makeRoom(
+  world: CopyWorld,
+  slot: CopySlot,
+  model: CopyModel,
+): { readonly instead: string | undefined; readonly worth: number } | undefined {
+  const bytesOf = (name: string) => world.models.get(name)?.asleepBytes ?? 0;
+  const held = slot.models.reduce((sum, name) => sum + bytesOf(name), 0);
+  const lacking = held + (model.asleepBytes ?? 0) - (slot.sleeperBytesMax ?? Number.POSITIVE_INFINITY);
+  if (slot.models.length < slot.sleepersMax && lacking <= 0) return { instead: undefined, worth: 0 };
+  const enough = slot.models.filter((name) => bytesOf(name) >= lacking);
+  const worths = enough.map((name) => ({ instead: name, worth: worthOfCopy(world, name, slot.name) }));
+  return worths.sort((a, b) => a.worth - b.worth)[0];
 }
 
 function slotsOf(world: CopyWorld, model: string): string[] {
   return world.slots.filter(({ models }) => models.includes(model)).map(({ name }) => name);
-}
-
-function leastWorth(world: CopyWorld, slot: CopySlot): { readonly model: string; readonly worth: number } | undefined {
-  const worths = slot.models.map((model) => ({ model, worth: worthOfCopy(world, model, slot.name) }));
-  return worths.sort((a, b) => a.worth - b.worth)[0];
 }
 
 /** Waiting of the neighbours while it starts, in milliseconds. */

@@ -12,8 +12,17 @@ export interface CopyInput {
   readonly models: ReadonlyMap<string, CopyModel>;
   readonly slots: readonly SlotView[];
   readonly sleepersPerSlotMax: number;
+  /** What a slot may hold, where Pools differ. Missing: the number above. */
+  budgetOf?(slot: SlotView): SleeperBudget;
+  /** Whether a slot, by Pod uid, may have a copy of a model. Missing: it may. */
+  mayHold?(podUid: string, model: string): boolean;
   /** The node of a slot, by Pod uid. */
   nodeOf(podUid: string): string;
+}
+
+export interface SleeperBudget {
+  readonly sleepersMax: number;
+  readonly sleeperBytesMax?: number | undefined;
 }
 
 export interface CopyPlanner {
@@ -70,14 +79,15 @@ function look(
   input: CopyInput,
   { use, making }: { use: SlotUse; making: ReadonlyMap<string, Making> },
 ): Map<string, CopyOrder> {
-  const all = input.slots.map((slot) => readSlot(slot, input.sleepersPerSlotMax));
+  const all = input.slots.map((slot) => readSlot(slot, budgetFor(input, slot)));
   const busyNodes = new Set([...making.keys()].map((podUid) => input.nodeOf(podUid)));
   const found = new Map<string, CopyOrder>();
   for (const node of new Set(input.slots.map((slot) => input.nodeOf(slot.podUid)))) {
     if (busyNodes.has(node)) continue;
     const slots = all.map((slot) => (input.nodeOf(slot.name) === node ? slot : { ...slot, isFree: false }));
     const takenShare = (slot: string, model: string) => use.takenShare(slot, model);
-    const plan = planCopy({ models: input.models, slots, takenShare });
+    const { models, mayHold } = input;
+    const plan = planCopy({ models, slots, takenShare, ...(mayHold === undefined ? {} : { mayHold }) });
     if (plan === undefined) continue;
     const { model, slot, instead } = plan;
     found.set(slot, { revision: model, ...(instead === undefined ? {} : { instead }) });
@@ -85,8 +95,12 @@ function look(
   return found;
 }
 
-function readSlot(slot: SlotView, sleepersMax: number): CopySlot {
+function budgetFor({ budgetOf, sleepersPerSlotMax }: CopyInput, slot: SlotView): SleeperBudget {
+  return budgetOf?.(slot) ?? { sleepersMax: sleepersPerSlotMax };
+}
+
+function readSlot(slot: SlotView, budget: SleeperBudget): CopySlot {
   const models = new Set([...slot.assigned, ...slot.instances].map(({ revision }) => revision));
   const isFree = slot.isUsable && !slot.isLeaving && holderOf(slot, undefined) === undefined;
-  return { name: slot.podUid, models: [...models], isFree, sleepersMax };
+  return { name: slot.podUid, models: [...models], isFree, ...budget };
 }

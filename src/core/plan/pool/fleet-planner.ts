@@ -41,8 +41,9 @@ export interface ModelOrder {
   readonly desired: number;
   readonly coldMax: number;
   readonly pressing: number;
-  readonly chance: number;
-  readonly climb: ClimbCost;
+  /** Missing: placement tells slots apart by what is in them alone. */
+  readonly chance?: number;
+  readonly climb?: ClimbCost;
   /** It was put to sleep early, for its neighbours. */
   readonly isRested: boolean;
   readonly figures: ScalerFigures;
@@ -66,6 +67,8 @@ export interface FleetPlanner {
   /** What a copy of each model would save. */
   copyModels(nowMs: number): ReadonlyMap<string, CopyModel>;
   memoryOf(model: string): ModelMemory | undefined;
+  /** What was known before comes late: the planner does not wait for it. */
+  remember(model: string, memory: ModelMemory): void;
 }
 
 interface Planned {
@@ -104,6 +107,12 @@ export function createFleetPlanner(settings: ScaleSettings = scaleDefaults): Fle
     },
     decide: (input) => decideAll(planned, input),
     copyModels: (nowMs) => new Map([...planned].map(([name, one]) => [name, copyModelOf(name, one, nowMs)])),
+    remember(model, { scaler, gaps }) {
+      const one = planned.get(model);
+      if (one === undefined) return;
+      one.scaler.restore(scaler);
+      one.gaps = gaps;
+    },
     memoryOf(model) {
       const one = planned.get(model);
       return one === undefined ? undefined : { scaler: one.scaler.state(), gaps: one.gaps };

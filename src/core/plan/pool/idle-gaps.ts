@@ -1,5 +1,6 @@
 // How long a model is idle between two uses, as a histogram with bins that double: from it follows how likely it is needed soon,
 // given how long it has been idle. Plain data in, plain data out; old gaps fade.
+import { GAP_BINS } from '../../../api/learned-state.ts';
 
 export interface IdleGaps {
   /** Gaps in each bin; the last one holds all that are longer. */
@@ -7,7 +8,7 @@ export interface IdleGaps {
 }
 
 /** The first bin ends at 1 s, each next one at twice as much: 18 bins reach 36 hours. */
-const BINS = 18;
+const BINS = GAP_BINS;
 const FIRST_MS = 1000;
 /** A gap counts half after about 200 more. */
 const FADE = 0.9965;

@@ -45,6 +45,8 @@ export interface ScalerInput {
   readonly oldestWaitMs?: number;
   /** Time since an instance had anything to do. */
   readonly idleMs: number;
+  /** Rank of the prompt work that what is awake has to meet. Missing: as the settings say. */
+  readonly headroomRank?: number;
   /** Something stays awake this long after the last request. Missing: as the settings say. */
   readonly keepAliveMs?: number;
   readonly ordered: number;
@@ -87,6 +89,8 @@ export interface Scaler {
   climbed(from: ClimbFrom, tookMs: number): void;
   decide(input: ScalerInput): ScalerFigures;
   state(): ScalerState;
+  /** Goes on from what was known before; what came lately stays. */
+  restore(state: ScalerState): void;
 }
 
 export interface ScalerOptions {
@@ -121,6 +125,10 @@ class WorkScaler implements Scaler {
   }
 
   state = () => this.#state;
+
+  restore(state: ScalerState): void {
+    this.#state = state;
+  }
 
   arrived(atMs: number, what: Arrived): void {
     this.#meter.add(atMs, what);
@@ -188,7 +196,8 @@ class WorkScaler implements Scaler {
   }
 
   #need(input: ScalerInput, wakeMs: number): Need {
-    const { fastMs, slowMs, headroomRank } = this.#settings;
+    const { fastMs, slowMs } = this.#settings;
+    const headroomRank = input.headroomRank ?? this.#settings.headroomRank;
     const { nowMs, lagMs } = input;
     const { cost, output, longPromptTokens } = this.#state;
     return computeNeed(

@@ -48,3 +48,6 @@ export const scaleDefaults: ScaleSettings = {
   coldPerMinute: 2,
   coldShare: 0.5,
 };
+
+/** The rank of Model.spec.scaling.headroom (scaling.md §2.3). */
+export const headroomRanks = { Economy: 0.95, Standard: scaleDefaults.headroomRank, Strict: 0.999 } as const;

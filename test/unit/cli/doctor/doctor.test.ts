@@ -179,6 +179,21 @@ const trouble: readonly { name: string; change: () => void; says: RegExp; exitCo
     exitCode: 0,
   },
   {
+    name: 'a router that ended with a sentence',
+    change: () => {
+      fake.answers.set(inNamespace('apis/apps/v1', 'deployments'), {
+        items: [deployment('controller'), deployment('router', 1)],
+      });
+      const message = '{"level":30}\nstoker router: The API keys file is not usable.\n';
+      const containerStatuses = [{ state: { waiting: {} }, lastState: { terminated: { message } } }];
+      fake.answers.set(inNamespace('api/v1', 'pods'), {
+        items: [{ metadata: { name: 'router-1' }, status: { conditions: ready, containerStatuses } }],
+      });
+    },
+    says: /^warn router: .* One ended and said: stoker router: The API keys file is not usable\.$/,
+    exitCode: 0,
+  },
+  {
     name: 'a Lease that nobody renews',
     change: () =>
       fake.answers.set(inNamespace('apis/coordination.k8s.io/v1', 'leases/stoker-controller'), {
@@ -241,6 +256,14 @@ const trouble: readonly { name: string; change: () => void; says: RegExp; exitCo
       fake.answers.set('/apis/storage.k8s.io/v1/storageclasses', { items: [] });
     },
     says: /^fail storage: cache wants the storage class fast/,
+  },
+  {
+    name: 'a volume claim that a Pool names and that is not there',
+    change: () =>
+      fake.answers.set(inNamespace('apis/stoker.dev/v1alpha1', 'pools'), {
+        items: [pool({ weights: { claimName: 'models' } })],
+      }),
+    says: /^fail storage: The Pool gpus names the volume claim models, which is not there\.$/,
   },
   {
     name: 'a Pool in trouble',

@@ -119,12 +119,18 @@ const table: readonly (readonly [string, Pod['status'], string | undefined, RegE
         container({
           restartCount: 4,
           state: { waiting: { reason: 'CrashLoopBackOff' } },
-          lastState: { terminated: { reason: 'Error', exitCode: 3 } },
+          lastState: {
+            terminated: {
+              reason: 'Error',
+              exitCode: 3,
+              message: '{"level":30}\nstoker agent: Port 8000 is already in use.\n',
+            },
+          },
         }),
       ],
     },
     'AgentCrashing',
-    /ended 4 times, the last time with exit code 3/,
+    /ended 4 times, the last time with exit code 3 \(stoker agent: Port 8000 is already in use\.\)/,
   ],
   [
     'killed for memory',

@@ -36,6 +36,9 @@ describe('how many slots', () => {
       0,
       ['b'],
     ],
+    ['what should stand free is made', { slots: [slot('a', { isOccupied: true })], reserved: 3 }, 2, []],
+    ['no more stand free than there may be', { slots: [slot('a')], reserved: 9 }, 2, []],
+    ['what should stand free stays', { slots: [slot('a', idle), slot('b', idle)], reserved: 1 }, 0, ['a']],
     ['none goes in the dark', { max: 1, slots: [slot('a'), slot('b')], isComplete: false }, 0, []],
   ];
   for (const [name, snapshot, create, remove] of rows)
@@ -53,18 +56,26 @@ test('there are never more than the most, and never fewer sound ones left than t
     { maxLength: 8 },
   );
   fc.assert(
-    fc.property(slots, fc.nat(4), fc.nat(4), fc.nat(5), fc.boolean(), (facts, min, more, lacking, isComplete) => {
-      const max = Math.max(1, min + more);
-      const all = facts.map((fact, at) => slot(`s${at}`, fact));
-      const { create, remove } = planSlots({ min, max, slots: all, lacking, isComplete });
-      if (create > 0) assert.ok(all.length + create <= max);
-      const names = new Set(remove.map(({ name }) => name));
-      assert.equal(names.size, remove.length, 'none is removed twice');
-      const sound = all.filter((one) => !one.isLeaving && !one.isBroken);
-      const left = sound.filter(({ name }) => !names.has(name)).length;
-      assert.ok(left >= Math.min(min, sound.length));
-      if (!isComplete) assert.equal(remove.length, 0);
-    }),
+    fc.property(
+      slots,
+      fc.nat(4),
+      fc.nat(4),
+      fc.nat(5),
+      fc.nat(9),
+      fc.boolean(),
+      (facts, min, more, lacking, reserved, isComplete) => {
+        const max = Math.max(1, min + more);
+        const all = facts.map((fact, at) => slot(`s${at}`, fact));
+        const { create, remove } = planSlots({ min, max, slots: all, lacking, reserved, isComplete });
+        if (create > 0) assert.ok(all.length + create <= max);
+        const names = new Set(remove.map(({ name }) => name));
+        assert.equal(names.size, remove.length, 'none is removed twice');
+        const sound = all.filter((one) => !one.isLeaving && !one.isBroken);
+        const left = sound.filter(({ name }) => !names.has(name)).length;
+        assert.ok(left >= Math.min(min, sound.length));
+        if (!isComplete) assert.equal(remove.length, 0);
+      },
+    ),
   );
 });
 

@@ -120,6 +120,34 @@ describe('copies', () => {
     assert.equal(planCopy(world(worse, [slot('s', ['often', 'rare'])])), undefined);
   });
 
+  test('a slot that is full by bytes gives up one that makes room, however little another one is worth', () => {
+    const models = [
+      { ...model('large', 20), asleepBytes: 6 },
+      { ...model('small', 1), asleepBytes: 1 },
+      { ...model('new', 600), asleepBytes: 4 },
+    ];
+    const at = (sleeperBytesMax: number) => [slot('s', ['large', 'small'], { sleepersMax: 9, sleeperBytesMax })];
+    assert.deepEqual(planCopy(world(models, at(11)))?.instead, undefined, 'there is room');
+    assert.equal(planCopy(world(models, at(11)))?.model, 'new');
+    assert.equal(planCopy(world(models, at(10)))?.instead, 'small');
+    assert.equal(planCopy(world(models, at(9)))?.instead, 'large');
+    assert.equal(planCopy(world(models, at(3))), undefined, 'nothing that goes makes enough room');
+  });
+
+  test('of what saves the same, what holds less memory goes first', () => {
+    const models = [
+      { ...model('heavy', 60), asleepBytes: 8 },
+      { ...model('light', 50), asleepBytes: 2 },
+    ];
+    assert.equal(planCopy(world(models, [slot('s', [], { sleeperBytesMax: 8 })]))?.model, 'light');
+  });
+
+  test('a slot gets no copy that it may not hold', () => {
+    const models = [model('a', 60), model('b', 30)];
+    const mayHold = (_: string, name: string) => name !== 'a';
+    assert.equal(planCopy({ ...world(models, [slot('s', [])]), mayHold })?.model, 'b');
+  });
+
   test('no start in a slot whose sleepers are used all the time', () => {
     const models = [model('busy', 36_000), model('new', 2)];
     assert.equal(planCopy(world(models, [slot('s', ['busy'])])), undefined);

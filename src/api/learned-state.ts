@@ -1,0 +1,65 @@
+// What the controller has learned of a Model, as it is kept in a ConfigMap: the schema, and reading and writing the text. The text
+// may be anybody's by the time it is read, so every figure has bounds. Must never hold what a caller said.
+import { z } from 'zod';
+import { fail, ok, type Result } from '../lib/result.ts';
+
+export const LEARNED_VERSION = 1;
+/** Of one Model (DESIGN §3). */
+export const LEARNED_BYTES_MAX = 65_536;
+/** The key in the data of the ConfigMap. */
+export const LEARNED_KEY = 'learned.json';
+
+export function learnedName(model: string): string {
+  return `${model}-learned`;
+}
+
+/** Bins of idle gaps (src/core/plan/pool/idle-gaps.ts). */
+export const GAP_BINS = 18;
+
+const count = z.number().min(0).max(1e12);
+const ms = z.number().min(0).max(1e10);
+const positiveMs = z.number().gt(0).max(1e9);
+const climb = z.object({ usualMs: ms, slowMs: ms, seen: count });
+
+const memorySchema = z.object({
+  scaler: z.object({
+    cost: z.object({
+      cost: z.object({ stepMs: positiveMs, perSequenceMs: positiveMs, perPromptTokenMs: positiveMs }),
+      spread: z.array(z.number().min(-1e9).max(1e9)).length(6).readonly(),
+      errorMs: ms,
+      samples: count,
+      outliers: count,
+    }),
+    output: z.object({ meanTokens: count, weight: z.number().gt(0).max(1e9) }),
+    climbs: z.object({ Staged: climb, Asleep: climb }),
+    longPromptTokens: count,
+  }),
+  gaps: z.object({ counts: z.array(count).length(GAP_BINS).readonly() }),
+});
+export type LearnedMemory = z.infer<typeof memorySchema>;
+
+const learnedSchema = z.object({ version: z.literal(LEARNED_VERSION), memory: memorySchema });
+
+export function renderLearned(memory: LearnedMemory): string {
+  return JSON.stringify({ version: LEARNED_VERSION, memory });
+}
+
+/** The error says what is wrong with the text, for people. */
+export function parseLearned(text: string): Result<LearnedMemory, string> {
+  if (Buffer.byteLength(text) > LEARNED_BYTES_MAX) return fail(`it has more than ${LEARNED_BYTES_MAX} bytes`);
+  const found = readVersion(text);
+  if (!found.ok) return found;
+  if (found.value.version !== LEARNED_VERSION) return fail(`its version is not ${LEARNED_VERSION}`);
+  const parsed = learnedSchema.safeParse(found.value);
+  if (parsed.success) return ok(parsed.data.memory);
+  return fail(`${parsed.error.issues[0]?.path.join('.') ?? 'it'} is not as it was written`);
+}
+
+function readVersion(text: string): Result<{ readonly version?: unknown }, string> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? ok(value) : fail('it is no JSON object');
+  } catch {
+    return fail('it is no JSON');
+  }
+}

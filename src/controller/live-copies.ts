@@ -1,0 +1,65 @@
+// Sleeping copies in slots that stand free, for Pools that keep some: which, by what routers asked for lately. Tells the planner of
+// src/core/plan/pool what each slot may hold; decides nothing itself, and placement gives a copy's slot to whoever needs it.
+import { kinds } from '../api/kinds.ts';
+import type { Claim, CopyOrder, PoolView } from '../core/plan/placement.ts';
+import type { CopyModel } from '../core/plan/pool/copies.ts';
+import { createCopyPlanner } from '../core/plan/pool/copy-planner.ts';
+import { canRun, reportOf, type SlotView } from '../core/plan/snapshot.ts';
+import type { Cluster } from '../ports/cluster.ts';
+import type { World } from './observe.ts';
+
+export interface CopyFacts {
+  readonly world: World;
+  readonly slots: readonly SlotView[];
+  readonly claims: readonly Claim[];
+  readonly pools: readonly PoolView[];
+  /** What a copy of each model would save, by model. */
+  readonly savings: ReadonlyMap<string, CopyModel>;
+}
+
+/** By Pod uid. Called at every plan: how busy slots are is learned from it. */
+export type PlanCopies = (facts: CopyFacts) => ReadonlyMap<string, CopyOrder>;
+
+export function createLiveCopies(cluster: Pick<Cluster, 'list'>): PlanCopies {
+  const planner = createCopyPlanner();
+  return (facts) => {
+    const nodes = new Map(cluster.list(kinds.Pod).map(({ metadata, spec }) => [metadata.uid, spec.nodeName ?? '']));
+    const slots = new Map(facts.slots.map((slot) => [slot.podUid, slot]));
+    const claims = new Map(facts.claims.map((claim) => [claim.revision, claim]));
+    const pools = new Map(facts.pools.map((pool) => [pool.name, pool]));
+    return planner.plan({
+      nowMs: facts.world.nowMs,
+      slots: facts.slots,
+      models: listStable(facts, claims),
+      sleepersPerSlotMax: 0,
+      budgetOf: ({ pool }) => {
+        const { sleepersPerSlotMax = 0, sleeperBytes } = pools.get(pool) ?? {};
+        return { sleepersMax: sleepersPerSlotMax, sleeperBytesMax: sleeperBytes };
+      },
+      mayHold(podUid, revision) {
+        const slot = slots.get(podUid);
+        const claim = claims.get(revision);
+        return slot !== undefined && claim !== undefined && mayHold(slot, claim, facts.world);
+      },
+      nodeOf: (podUid) => nodes.get(podUid) ?? '',
+    });
+  };
+}
+
+/** Copies are made of what answers, never of a candidate. */
+function listStable({ world, savings }: CopyFacts, claims: ReadonlyMap<string, Claim>): ReadonlyMap<string, CopyModel> {
+  const models = new Map<string, CopyModel>();
+  for (const { name, stable } of world.models) {
+    const revision = stable?.metadata.name ?? '';
+    const [saving, claim] = [savings.get(name), claims.get(revision)];
+    if (saving === undefined || claim === undefined) continue;
+    models.set(revision, { ...saving, name: revision, asleepBytes: claim.asleepBytes ?? 0 });
+  }
+  return models;
+}
+
+function mayHold(slot: SlotView, claim: Claim, { pools }: World): boolean {
+  const isKept = pools.get(slot.pool)?.spec.spare !== undefined;
+  const hasFailed = reportOf(slot, claim.revision)?.failure !== undefined;
+  return isKept && claim.canSleep && claim.pools.includes(slot.pool) && canRun(slot, claim) && !hasFailed;
+}
