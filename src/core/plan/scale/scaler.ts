@@ -175,7 +175,7 @@ class WorkScaler implements Scaler {
       settings,
     );
     const held = isQuiet ? order.want : this.#holdWant(input, order.want);
-    const { desired, hindrance } = this.#lower(input, order, held);
+    const { desired, hindrance } = this.#lower({ ...input, isQuiet }, order, held);
     const coldMax = this.#limitStarts(input, Math.min(desired, order.steady));
     const { output, cost } = this.#state;
     const isPressing = input.waitingTokens.length + input.inFlight > 0 || input.hasWakeLease;
@@ -228,7 +228,11 @@ class WorkScaler implements Scaler {
   }
 
   /** Fewer are wanted only after the hold, one at a time, and never by silence. */
-  #lower(input: ScalerInput, order: OrderFigures, held: number): { desired: number; hindrance: Hindrance } {
+  #lower(
+    input: ScalerInput & { readonly isQuiet: boolean },
+    order: OrderFigures,
+    held: number,
+  ): { desired: number; hindrance: Hindrance } {
     const { holdAfterMs, floorAfterMs, slowMs, downEveryMs } = this.#settings;
     const { nowMs, signalAgeMs, ordered } = input;
     const isHeard = (input.newsAgeMs ?? signalAgeMs) <= holdAfterMs;
@@ -240,8 +244,9 @@ class WorkScaler implements Scaler {
     if (signalAgeMs > holdAfterMs) return { desired: kept, hindrance: 'Stale' };
     if (order.raised > ordered || order.want >= ordered) return { desired: order.raised, hindrance: 'None' };
     if (ordered > input.max) return { desired: input.max, hindrance: 'None' };
-    if (nowMs - this.#sinceMs < slowMs && this.#meter.knownMs(nowMs) < slowMs)
-      return { desired: kept, hindrance: 'New' };
+    const isNew = nowMs - this.#sinceMs < slowMs && this.#meter.knownMs(nowMs) < slowMs;
+    // How long an instance was idle is its agent's knowledge, which no restart of ours takes away.
+    if (isNew && !input.isQuiet) return { desired: kept, hindrance: 'New' };
     const target = Math.max(order.want, Math.min(held, ordered));
     if (target >= ordered) return { desired: kept, hindrance: 'Holding' };
     if (nowMs - this.#loweredMs < downEveryMs) return { desired: kept, hindrance: 'OneByOne' };

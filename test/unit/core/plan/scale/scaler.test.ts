@@ -213,6 +213,14 @@ describe('over time', () => {
     assert.equal(at(121_000).desired, 2);
   });
 
+  test('a stated time of quiet ends that wait: agents know it, whoever began a moment ago', () => {
+    const at = (idleMs: number) => {
+      const scaler = createScaler({ guess: guess70B, sinceMs: 0 });
+      return scaler.decide(scalerInput({ nowMs: 10_000, ordered: 1, ready: 1, keepAliveMs: 5000, idleMs })).desired;
+    };
+    assert.deepEqual([at(4000), at(6000)], [1, 0]);
+  });
+
   test('a history that routers kept ends that wait', () => {
     const scaler = createScaler({ guess: guess70B, sinceMs: 0 });
     scaler.arrived(-300_000, { requests: 1, promptTokens: 10 });
