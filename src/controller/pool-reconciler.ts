@@ -87,7 +87,7 @@ export async function reconcilePool(name: string, context: PoolContext, signal: 
     const flavour = lacking.length > 0 ? lacking[0] : chooseFlavour(flavours, listFlavours(pods));
     return createSlot(pool, { context, signal, more: plan.create > 1, flavour });
   }
-  const setback = guarded.type === 'failed' ? refusalOf(guarded) : recallSetback(name, plan, { pods, context });
+  const setback = guarded.type === 'failed' ? refusalOf(guarded) : recallSetback(name, plan, { pods, unseen, context });
   const status = renderPoolStatus(pool, pods, { context, setback });
   const written = await writeStatus(cluster, { kind: kinds.Pool, object: pool, status }, signal);
   if (written.type !== 'done') return written;
@@ -123,15 +123,19 @@ function noteSetbacks(pool: Pool, { pods, removed, context }: SetbackFacts): num
   return waitAfterSetbacks(now, nowMs);
 }
 
+interface MadeSlots {
+  readonly pods: readonly Pod[];
+  /** Names of those that were made and are not among the Pods yet. */
+  readonly unseen: readonly string[];
+  readonly context: PoolContext;
+}
+
 /** What still hinders: a refusal while a slot is to be made, an end while a slot is missing or has not come yet. */
-function recallSetback(
-  pool: string,
-  { create }: SlotsPlan,
-  { pods, context }: { readonly pods: readonly Pod[]; readonly context: PoolContext },
-): Trouble | undefined {
+function recallSetback(pool: string, { create }: SlotsPlan, { pods, unseen, context }: MadeSlots): Trouble | undefined {
   const trouble = context.setbacks.get(pool)?.trouble;
   if (trouble === undefined || create > 0) return trouble;
-  const isAwaited = pods.some(({ metadata }) => context.fleet.agents.get(metadata.uid ?? '')?.session === undefined);
+  const isConnected = ({ metadata }: Pod) => context.fleet.agents.get(metadata.uid ?? '')?.session !== undefined;
+  const isAwaited = unseen.length > 0 || !pods.every(isConnected);
   return isAwaited && !isRefusal(trouble) ? trouble : undefined;
 }
 

@@ -70,8 +70,8 @@ const troubles: readonly { reason: string; says: RegExp; status: object }[] = [
     status: waiting('CreateContainerConfigError', 'secret "hub" not found'),
   },
   {
-    reason: 'InitFailed',
-    says: /init container check-image ended with exit code 1 \(This image cannot run the agent\.\).*engine\.image/,
+    reason: 'ImageUnusable',
+    says: /its engine's image does not run the agent \(This image cannot run the agent\.\).*engine\.image/,
     status: {
       phase: 'Pending',
       conditions: [],
@@ -80,6 +80,21 @@ const troubles: readonly { reason: string; says: RegExp; status: object }[] = [
         container(
           { waiting: { reason: 'CrashLoopBackOff' } },
           { name: 'check-image', restartCount: 2, lastState: refused },
+        ),
+      ],
+    },
+  },
+  {
+    reason: 'InitFailed',
+    says: /init container carry-agent ended with exit code 1 \(This image cannot run the agent\.\).*-c carry-agent/,
+    status: {
+      phase: 'Pending',
+      conditions: [],
+      containerStatuses: [container({ waiting: { reason: 'PodInitializing' } })],
+      initContainerStatuses: [
+        container(
+          { waiting: { reason: 'CrashLoopBackOff' } },
+          { name: 'carry-agent', restartCount: 2, lastState: refused },
         ),
       ],
     },
