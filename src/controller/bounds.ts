@@ -47,6 +47,8 @@ export const SLOT_MAKE_MS_MAX = 900_000;
 export const SPARE_HISTORY_EVERY_MS = 300_000;
 /** A new slot that has not reported after this time is no longer waited for by placement. */
 export const SLOT_PATIENCE_MS = 10_000;
+/** A slot that was made counts for this long, although its Pod is not in the cache. */
+export const UNSEEN_MS_MAX = 30_000;
 /** The guess of how long an occupant takes to leave once it may. */
 export const YIELD_MS = 1000;
 /** The Secret of the slot keys is read again this often: whether its time is over, or somebody has changed it. */

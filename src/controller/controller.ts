@@ -75,7 +75,7 @@ class RunningController implements Controller {
   readonly #queue: WorkQueue<Kind>;
   readonly #hub: Hub;
   readonly #stopping = new AbortController();
-  readonly #made = new Map<string, Set<string>>();
+  readonly #made = new Map<string, Map<string, number>>();
   readonly #setbacks = new Map<string, PoolSetbacks>();
   readonly #spare = createSpare();
   readonly #ring: KeyRing;

@@ -8,7 +8,7 @@ import { addSetback, noSetbacks, type Setbacks, waitAfterSetbacks } from '../cor
 import { findDeparture, findTrouble, type SlotTrouble } from '../core/plan/slot-trouble.ts';
 import { type PoolSlot, planSlots, type SlotsPlan } from '../core/plan/slots.ts';
 import { idleMsOf } from '../core/plan/snapshot.ts';
-import { RESYNC_MS } from './bounds.ts';
+import { RESYNC_MS, UNSEEN_MS_MAX } from './bounds.ts';
 import { type AgentRecord, type Fleet, isOutdated } from './fleet.ts';
 import type { ControllerOptions } from './options.ts';
 import type { SeenChildren } from './owned-child.ts';
@@ -33,8 +33,8 @@ export interface PoolContext {
   readonly template: () => SlotTemplate;
   /** Where the link listens in the controller's Pod. */
   readonly linkPort: number;
-  /** Names of slots that were made and are not in the cache yet. */
-  readonly made: Map<string, Set<string>>;
+  /** Of each pool: slots that were made and are not in the cache yet, and when. */
+  readonly made: Map<string, Map<string, number>>;
   readonly children: SeenChildren;
   /** Of each pool: what came to nothing lately. */
   readonly setbacks: Map<string, PoolSetbacks>;
@@ -147,11 +147,13 @@ function noteConnected(pool: string, pods: readonly Pod[], { fleet, options, spa
   }
 }
 
-/** Slots that were made a moment ago count, although the cache has not caught up. */
-function listUnseen(pool: string, pods: readonly Pod[], { made }: PoolContext): string[] {
-  const names = made.get(pool) ?? new Set<string>();
+/** Slots that were made a moment ago count, although the cache has not caught up. One that does not show for long is gone:
+ * somebody deleted it before we looked. */
+function listUnseen(pool: string, pods: readonly Pod[], { made, options }: PoolContext): string[] {
+  const names = made.get(pool) ?? new Map<string, number>();
   for (const pod of pods) names.delete(pod.metadata.name);
-  return [...names];
+  for (const [name, madeMs] of names) if (options.clock.nowMs() - madeMs >= UNSEEN_MS_MAX) names.delete(name);
+  return [...names.keys()];
 }
 
 function newSlot(name: string): PoolSlot {
@@ -259,8 +261,9 @@ async function createSlot(pool: Pool, { context, signal, more, flavour }: SlotTo
   if (!reserved.ok) return outcomeOfError(reserved.error);
   const template = context.template();
   const pod = renderFlavouredPod(renderSlotPod(pool, serial, template), flavour, { pool, template });
-  context.spare.noteMade(pod.metadata.name, context.options.clock.nowMs());
-  context.made.set(name, (context.made.get(name) ?? new Set()).add(pod.metadata.name));
+  const nowMs = context.options.clock.nowMs();
+  context.spare.noteMade(pod.metadata.name, nowMs);
+  context.made.set(name, (context.made.get(name) ?? new Map<string, number>()).set(pod.metadata.name, nowMs));
   const created = await cluster.create(kinds.Pod, pod, signal);
   if (!created.ok) {
     context.made.get(name)?.delete(pod.metadata.name);

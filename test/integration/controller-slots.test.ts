@@ -104,6 +104,23 @@ describe('slots', () => {
     assert.notEqual(router.table().endpoints[0]?.podUid, lab.agents.get(first ?? '')?.podUid);
   });
 
+  test('that vanish before anybody looked are made up for, too', async () => {
+    const { create } = lab.cluster;
+    let vanished = 0;
+    const createAndLose: typeof create = async (kind, object, signal) => {
+      const made = await create(kind, object, signal);
+      if (kind.kind === 'Pod' && vanished++ === 0) lab.cluster.endPod(object.metadata.name);
+      return made;
+    };
+    Object.assign(lab.cluster, { create: createAndLose });
+    lab.pool('default', { slots: { min: 1, max: 1 } });
+    await lab.pass(5000);
+    assert.equal(vanished, 1, 'it may only not have shown yet');
+    await lab.pass(90_000);
+    assert.equal(vanished, 2);
+    assert.equal(pool().status?.ready, 1);
+  });
+
   test('whose agent is away for long no longer hold a model back', async () => {
     lab.pool('default', { slots: { min: 2, max: 2 } });
     lab.model('a', { scaling: { minAwake: 1 } });
