@@ -355,9 +355,9 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
     remedy: 'Nothing: the next request makes a slot. `slots.min` of the Pool makes one beforehand.',
   },
   HostPathForbidden: {
-    where: staged,
+    where: `${staged}; ${pool}`,
     meaning: 'The Pool names a folder of the node, and the installation does not allow that.',
-    remedy: 'Set slots.allowHostPath of the chart, or use spec.weights.claimName.',
+    remedy: 'Set slots.allowHostPath of the chart, or use `claimName` of spec.weights or spec.compileCache.',
   },
   StagerFailed: {
     where: staged,

@@ -206,6 +206,8 @@ const sglangLaunchSchema = z.object({
   ...thirdPartyFields,
   /** Tokens that all requests together may hold. Missing: what the engine finds room for. */
   kvTokens: z.int().min(1).optional(),
+  /** Weights, keys and values together, in thousandths of an accelerator. An agent that does not know it leaves it to the engine. */
+  staticPermille: z.int().min(1).max(999).optional(),
 });
 export type SglangLaunch = z.infer<typeof sglangLaunchSchema>;
 

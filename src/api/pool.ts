@@ -10,6 +10,22 @@ const objectName = z
   .max(253)
   .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'must be the name of an object');
 
+const claimName = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'must be the name of a PersistentVolumeClaim');
+
+const nodeFolder = (description: string) =>
+  z.object({
+    path: z
+      .string()
+      .min(2)
+      .max(255)
+      .regex(/^(\/[A-Za-z0-9_][A-Za-z0-9._-]*)+$/, 'must be an absolute path without .. and hidden parts')
+      .meta({ description }),
+  });
+
 const tolerationSchema = z
   .object({
     key: z.string().max(317).regex(labelKey, 'must be the key of a taint').optional().meta({
@@ -114,6 +130,10 @@ export const poolSpecSchema = z
               'The extended resource that a slot asks the node for, for example nvidia.com/gpu. A local node offers stoker.dev/cpu, one for each core.',
           }),
         countPerSlot: z.int().min(1).max(64).default(1).meta({ description: 'How many of it one slot holds.' }),
+        memoryBytes: z.int().min(268_435_456).max(4_398_046_511_104).optional().meta({
+          description:
+            'Memory of one accelerator. With it Vllm and Sglang are told how much of it they may take, so that those asleep beside them can stay. Unset: they take what they find free.',
+        }),
         className: z.string().min(1).max(63).default('cpu').meta({
           description: 'A name for this kind of accelerator. What one class learned is not used for another.',
         }),
@@ -143,27 +163,11 @@ export const poolSpecSchema = z
     }),
     weights: z
       .object({
-        claimName: z
-          .string()
-          .min(1)
-          .max(253)
-          .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'must be the name of a PersistentVolumeClaim')
-          .optional()
-          .meta({
-            description:
-              'A PersistentVolumeClaim that every slot of the pool can mount. Stagers write to it, slots only read.',
-          }),
-        hostPath: z
-          .object({
-            path: z
-              .string()
-              .min(2)
-              .max(255)
-              .regex(/^(\/[A-Za-z0-9_][A-Za-z0-9._-]*)+$/, 'must be an absolute path without .. and hidden parts')
-              .meta({
-                description: 'A folder that is there on every node, and that user and group 65532 may write to.',
-              }),
-          })
+        claimName: claimName.optional().meta({
+          description:
+            'A PersistentVolumeClaim that every slot of the pool can mount. Stagers write to it, slots only read.',
+        }),
+        hostPath: nodeFolder('A folder that is there on every node, and that user and group 65532 may write to.')
           .optional()
           .meta({
             description:
@@ -178,6 +182,24 @@ export const poolSpecSchema = z
       .meta({
         description:
           'Where downloaded weights lie, and how much room they have. A local node has a folder of its own for them.',
+      }),
+    compileCache: z
+      .object({
+        claimName: claimName.optional().meta({
+          description:
+            'A PersistentVolumeClaim that every slot of the pool can mount and write to. Its size is the bound of what is kept.',
+        }),
+        hostPath: nodeFolder('A folder that is there on every node, and that group 65532 may write to.')
+          .optional()
+          .meta({
+            description:
+              'A folder of each node, in the place of a claim. Whoever installs Stoker has to allow it: slots.allowHostPath of the chart.',
+          }),
+      })
+      .optional()
+      .meta({
+        description:
+          'Where slots with the image of somebody else keep what its engine compiles, so that the next slot finds it: a folder for each class of accelerator, user and revision. Of a class the 16 used last stay, and what was used in the last day. Whoever may write there can run code in these slots. Unset: it goes with the slot.',
       }),
     maxDrainSeconds: z
       .int()

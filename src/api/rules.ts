@@ -82,6 +82,13 @@ export const poolRules: readonly Rule<PoolSpec>[] = [
     holds: ({ weights }) => weights?.claimName === undefined || weights.hostPath === undefined,
   },
   {
+    at: ['spec', 'compileCache'],
+    cel: 'has(self.claimName) != has(self.hostPath)',
+    message: 'must hold exactly one of claimName and hostPath',
+    holds: ({ compileCache }) =>
+      compileCache === undefined || (compileCache.claimName === undefined) !== (compileCache.hostPath === undefined),
+  },
+  {
     at: ['spec', 'slots'],
     cel: 'self.min <= self.max',
     message: 'min must not be above max',

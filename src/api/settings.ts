@@ -251,7 +251,15 @@ export const settingTable = {
     isSwitch: true,
     processes: ['controller'],
     description:
-      'Let Pools keep downloaded weights in a folder of the node (spec.weights.hostPath). Whoever may write a Pool then chooses which folder of the nodes slots read and stagers write to.',
+      'Let Pools keep downloaded weights, and what engines compile, in folders of the node (spec.weights.hostPath, spec.compileCache.hostPath). Whoever may write a Pool then chooses which folders of the nodes slots read, and which stagers and engines write to.',
+  },
+  compileCacheDir: {
+    flag: 'compile-cache-dir',
+    variable: 'STOKER_COMPILE_CACHE_DIR',
+    schema: text,
+    processes: ['agent'],
+    description:
+      'Folder for what Vllm, Sglang and LlamaServer compile: -user- and the number of the user are added to it, and below it there is one for each revision. Slots of their images have one. Unset: where each engine keeps it by itself.',
   },
   engineThreads: {
     flag: 'engine-threads',

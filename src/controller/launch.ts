@@ -7,6 +7,7 @@ import type { Launch, OwnEngine, SlotEngine } from '../api/link.ts';
 import type { Model } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
 import type { Pool } from '../api/pool.ts';
+import { planKvBytes, planStaticPermille } from '../core/plan/kv-room.ts';
 import { mainFileOf } from './pin-download.ts';
 
 /** On a ModelRevision: where the same file was found later. */
@@ -45,10 +46,28 @@ export function renderLaunch(facts: LaunchFacts): Launch | undefined {
     engine: engine.name,
     ...frame,
     ...pinned,
+    ...renderRoom(facts, engine.name, pinned.weightsSizeBytes),
     args: [...(engine.args ?? [])],
     ...(engine.image === undefined ? {} : { imageDigest: imageDigestOf(engine.image) }),
     ...(weights.architecture === undefined ? {} : { architecture: weights.architecture }),
   };
+}
+
+/** What decides it as well, and goes first when a version says it. */
+const ROOM_ARGUMENTS = /^--(gpu-memory-utilization|mem-fraction-static)=/;
+
+/** Only where the Pool says what there is. `llama-server` takes what context and places need, and nothing else. */
+function renderRoom({ revision, pool }: LaunchFacts, engine: ThirdPartyEngine, weightsBytes: number) {
+  const { memoryBytes } = pool.spec.accelerator;
+  const args = revision.spec.engine.args ?? [];
+  if (memoryBytes === undefined || args.some((argument) => ROOM_ARGUMENTS.test(argument))) return {};
+  const facts = { acceleratorBytes: memoryBytes, weightsBytes, args, sleepersMax: pool.spec.sleepersPerSlotMax };
+  if (engine === 'LlamaServer') return {};
+  const [name, value] =
+    engine === 'Vllm'
+      ? (['kvCacheBytes', planKvBytes(facts)] as const)
+      : (['staticPermille', planStaticPermille(facts)] as const);
+  return value === undefined ? {} : { [name]: value };
 }
 
 /** What the engine opens: a file, or the folder that it lies in. */

@@ -9,6 +9,7 @@ import { findDeparture, findTrouble, type SlotTrouble } from '../core/plan/slot-
 import { type PoolSlot, planSlots, type SlotsPlan } from '../core/plan/slots.ts';
 import { idleMsOf } from '../core/plan/snapshot.ts';
 import { RESYNC_MS, UNSEEN_MS_MAX } from './bounds.ts';
+import { type CacheTrouble, judgeCompileCache } from './compile-cache-volume.ts';
 import { type AgentRecord, type Fleet, isOutdated } from './fleet.ts';
 import type { ControllerOptions } from './options.ts';
 import type { SeenChildren } from './owned-child.ts';
@@ -350,7 +351,12 @@ function renderPoolStatus(pool: Pool, pods: readonly Pod[], { context, setback }
   const connected = records.filter(({ session, report }) => session !== undefined && report !== undefined);
   const instances = connected.flatMap(({ report }) => report?.instances ?? []);
   const found = pods.flatMap((pod) => (isLeaving(pod) ? findDeparture(pod) : findTrouble(pod)) ?? []);
-  const troubles = setback === undefined ? found : [...found, setback];
+  const forbidden = judgeCompileCache(pool, options);
+  const troubles = [
+    ...found,
+    ...(setback === undefined ? [] : [setback]),
+    ...(forbidden === undefined ? [] : [forbidden]),
+  ];
   const readiness = judgeReady(pool, { pods, connected: connected.length, trouble: troubles[0] });
   const free = connected.filter((record) => residentCount(record) === 0).length;
   const wish = spare.wishOf(pool.metadata.name);
@@ -394,7 +400,7 @@ function renderConditions(pool: Pool, verdicts: readonly Verdict[], wallMs: numb
 }
 
 type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
-type Trouble = SlotTrouble | Refusal;
+type Trouble = SlotTrouble | Refusal | CacheTrouble;
 
 /** Slots whose agents this controller can only listen to (DESIGN §14.1). */
 function judgeAgents(records: readonly AgentRecord[], pods: readonly Pod[]): Verdict {

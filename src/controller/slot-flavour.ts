@@ -6,7 +6,9 @@ import type { Pool } from '../api/pool.ts';
 import type { Placement } from '../core/plan/placement.ts';
 import { CHECK_CONTAINER } from '../core/plan/slot-trouble.ts';
 import type { Cluster } from '../ports/cluster.ts';
+import { compileCacheVariable, compileCacheVolume } from './compile-cache-volume.ts';
 import {
+  DATA_FOLDER,
   RESTRICTED_CONTAINER,
   RESTRICTED_POD,
   RESTRICTED_USER,
@@ -21,18 +23,9 @@ const FLAVOUR_ANNOTATION = 'stoker.dev/engine-image';
 const CARRIED = 'carried-agent';
 const CARRIED_FOLDER = '/stoker';
 const RUN_SCRIPT = `${CARRIED_FOLDER}/run.sh`;
-const DATA_FOLDER = '/var/lib/stoker';
-const CACHE_FOLDER = `${DATA_FOLDER}/cache`;
 
-/** What our own image says by itself. Caches of engines go where a slot may write, whoever it runs as. */
-const CARRIED_ENVIRONMENT: readonly EnvVar[] = [
-  { name: 'STOKER_DATA_DIR', value: DATA_FOLDER },
-  { name: 'XDG_CACHE_HOME', value: CACHE_FOLDER },
-  { name: 'VLLM_CACHE_ROOT', value: `${CACHE_FOLDER}/vllm` },
-  // Without it the folder's name is made of the user's, which the image may not know.
-  { name: 'TORCHINDUCTOR_CACHE_DIR', value: `${CACHE_FOLDER}/torchinductor` },
-  { name: 'TRITON_CACHE_DIR', value: `${CACHE_FOLDER}/triton` },
-];
+/** What our own image says by itself. */
+const CARRIED_ENVIRONMENT: readonly EnvVar[] = [{ name: 'STOKER_DATA_DIR', value: DATA_FOLDER }];
 /** The image knows nothing of our user: a home, and a name for whoever asks for it instead of looking it up. */
 const STRANGER_ENVIRONMENT: readonly EnvVar[] = [
   { name: 'HOME', value: DATA_FOLDER },
@@ -112,8 +105,9 @@ export function isUnwanted(flavour: string | undefined, wanted: readonly (string
 export function renderFlavouredPod(
   pod: Pod,
   flavour: string | undefined,
-  { pool, template: { slotPods } }: { readonly pool: Pool; readonly template: SlotTemplate },
+  { pool, template }: { readonly pool: Pool; readonly template: SlotTemplate },
 ): Pod {
+  const { slotPods } = template;
   const [agent, ...others] = pod.spec.containers;
   if (flavour === undefined || slotPods === undefined || agent === undefined) return pod;
   const { metadata, spec } = pod;
@@ -124,13 +118,19 @@ export function renderFlavouredPod(
     securityContext: isRestricted ? RESTRICTED_CONTAINER : BASELINE_CONTAINER,
   } as const;
   const shared = renderShared(pool, agent);
+  const cache = compileCacheVolume(pool, template);
   const carried = { name: CARRIED, mountPath: CARRIED_FOLDER, readOnly: true };
   const engine: ContainerSpec = {
     ...agent,
     ...foreign,
     command: ['/bin/sh', RUN_SCRIPT, 'agent'],
-    env: [...(agent.env ?? []), ...CARRIED_ENVIRONMENT, ...(isRestricted ? STRANGER_ENVIRONMENT : [])],
-    volumeMounts: [...(agent.volumeMounts ?? []), ...shared.mounts, carried],
+    env: [
+      ...(agent.env ?? []),
+      ...CARRIED_ENVIRONMENT,
+      compileCacheVariable(pool),
+      ...(isRestricted ? STRANGER_ENVIRONMENT : []),
+    ],
+    volumeMounts: [...(agent.volumeMounts ?? []), ...shared.mounts, ...cache.mounts, carried],
   };
   return {
     ...pod,
@@ -157,7 +157,7 @@ export function renderFlavouredPod(
         },
       ],
       containers: [engine, ...others],
-      volumes: [...(spec.volumes ?? []), ...shared.volumes, { name: CARRIED, emptyDir: {} }],
+      volumes: [...(spec.volumes ?? []), ...shared.volumes, ...cache.volumes, { name: CARRIED, emptyDir: {} }],
     },
   };
 }

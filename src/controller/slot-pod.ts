@@ -20,9 +20,10 @@ const LINK_URL_VARIABLE = 'STOKER_LINK_URL';
 
 export const SHARED_VOLUME = 'shared-memory';
 export const SHARED_MEMORY_PATH = '/dev/shm';
+export const DATA_FOLDER = '/var/lib/stoker';
 /** The only folders that a slot writes to. */
 const WRITABLE_MOUNTS = [
-  { name: 'data', mountPath: '/var/lib/stoker' },
+  { name: 'data', mountPath: DATA_FOLDER },
   { name: 'tmp', mountPath: '/tmp' },
 ];
 const USER = 65_532;

@@ -16,13 +16,13 @@ export interface WeightPlaces {
   readonly allowsHostPath?: boolean | undefined;
 }
 
-/** What a Pod adds to itself to see the weights; nothing when there is nothing to mount. */
-export interface WeightMounts {
+/** What a Pod adds to itself to see a volume; nothing when there is nothing to mount. */
+export interface VolumeMounts {
   readonly volumes: readonly PodVolume[];
   readonly mounts: NonNullable<ContainerSpec['volumeMounts']>;
 }
 
-export function weightVolumes(pool: Pool, places: WeightPlaces, { readOnly = true } = {}): WeightMounts {
+export function weightVolumes(pool: Pool, places: WeightPlaces, { readOnly = true } = {}): VolumeMounts {
   const volume = renderVolume(pool, places, readOnly);
   if (volume === undefined) return { volumes: [], mounts: [] };
   return {

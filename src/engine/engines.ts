@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Rng } from '../lib/rng.ts';
 import type { EngineAdapter } from '../ports/engine.ts';
+import { createCompileCache } from './compile-cache.ts';
 import { createFileDigests } from './file-digest.ts';
 import { createGroupRecords } from './group-records.ts';
 import { createLlamaAdapter } from './llama-adapter.ts';
@@ -35,14 +36,18 @@ export interface EnginesOptions {
   readonly simSlotBytes?: number;
   /** Variables that an engine may need (library paths, visible devices) are taken from here by an allow-list. */
   readonly environment?: Environment;
+  /** Where engines of others keep what they compile. Unset: where they do by themselves. */
+  readonly compileCacheDir?: string | undefined;
 }
 
 export function createEngines(options: EnginesOptions): Engines {
-  const { stateDir, threads, clock, rng, log, simSlotBytes } = options;
+  const { stateDir, threads, clock, rng, log, simSlotBytes, compileCacheDir: folder } = options;
   const records = createGroupRecords(stateDir, log);
   const digests = createFileDigests(join(stateDir, 'digests.json'));
   const own = { records, environment: options.environment ?? {}, clock };
-  const thirdParty = { ...own, digests, ports: createPorts(rng) };
+  const compileCache =
+    folder === undefined ? undefined : createCompileCache({ folder, userId: process.getuid?.() ?? 0, clock, log });
+  const thirdParty = { ...own, digests, ports: createPorts(rng), compileCache };
   const slotBytes = simSlotBytes === undefined ? {} : { slotBytes: simSlotBytes };
   return {
     adapters: {

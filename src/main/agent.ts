@@ -52,6 +52,7 @@ async function startAgent(
       stateDir,
       threads: settings.engineThreads ?? 1,
       environment: engineEnvironment(process.env),
+      compileCacheDir: settings.compileCacheDir,
       ...common,
     }),
     stateDir,

@@ -64,7 +64,7 @@ describe('what the controller makes is what Kubernetes knows', () => {
       sharedMemoryBytes: 8_589_934_592,
     };
     lab.pool('full', { slots: { min: 1, max: 1 }, pod, weights: { claimName: 'models' } });
-    lab.pool('plain', { slots: { min: 0, max: 1 } });
+    lab.pool('plain', { slots: { min: 0, max: 1 }, compileCache: { claimName: 'kernels' } });
     lab.model('demo', { pools: ['full'], scaling: { minAwake: 1 } });
     const image = `registry.example/vllm@sha256:${'b'.repeat(64)}`;
     const version = { weights: { folder: { path: 'big' } }, engine: { name: 'Vllm', image } };

@@ -124,10 +124,14 @@ describe('stoker doctor on a real API server', { timeout: 180_000 }, () => {
     const accelerator = { resourceName: 'stoker.dev/sim-gpu', className: 'sim' };
     await lab.create('pools', {
       ...{ apiVersion: 'stoker.dev/v1alpha1', kind: 'Pool', metadata: { name: 'claims' } },
-      spec: { accelerator, slots: { min: 0, max: 1 }, weights: { claimName: 'nowhere' } },
+      spec: {
+        ...{ accelerator, slots: { min: 0, max: 1 } },
+        ...{ weights: { claimName: 'nowhere' }, compileCache: { claimName: 'neither' } },
+      },
     });
     const found = about(await examine(), 'storage').map(({ state, message }) => `${state} ${message}`);
     assert.deepEqual(found.sort(), [
+      'fail The Pool claims names the volume claim neither, which is not there.',
       'fail The Pool claims names the volume claim nowhere, which is not there.',
       'fail weights wants the storage class fast, which is not there.',
     ]);

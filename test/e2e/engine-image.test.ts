@@ -9,7 +9,7 @@ import { NODE_NAME, openRealCluster, type RealCluster } from '../support/cluster
 import type { Json } from '../support/cluster/test-cluster.ts';
 import { type Address, ask } from './callers.ts';
 import { openRoad, type Road } from './road.ts';
-import { CLAIM, renderShelf, shelfFiles } from './shelf.ts';
+import { CACHE_CLAIM, CLAIM, renderShelf, shelfFiles } from './shelf.ts';
 import { openSite, picture, type Site } from './site.ts';
 
 const NAMESPACE = 'engines';
@@ -109,6 +109,14 @@ describe('an engine image on a real node', { timeout: 540_000 }, () => {
     await site.kubectl('-n', NAMESPACE, 'wait', '--for=condition=Ready', 'pod/shelf', '--timeout=60s');
   });
 
+  /** What the engine compiled: made once, and read by those that come after it. */
+  const compiled = async () => {
+    const root = (await variablesOf('engine/vllm.ts serve')).get('VLLM_CACHE_ROOT') ?? '';
+    assert.match(root, /^\/var\/lib\/stoker\/cache\/class-imitated-user-\d+\/big-[0-9a-f]{10}\/vllm$/);
+    return inSlot(`cat ${root}/torch_compile_cache/graph`);
+  };
+  let compiledFirst = '';
+
   step('a Model that names the image is pinned, and its weights are staged', async () => {
     const pool = {
       apiVersion: API_VERSION,
@@ -118,6 +126,7 @@ describe('an engine image on a real node', { timeout: 540_000 }, () => {
         accelerator: { resourceName: 'stoker.dev/cpu', className: 'imitated' },
         slots: { max: 1 },
         weights: { claimName: CLAIM },
+        compileCache: { claimName: CACHE_CLAIM },
         maxDrainSeconds: 30,
       },
     };
@@ -154,6 +163,8 @@ describe('an engine image on a real node', { timeout: 540_000 }, () => {
       async () => (await slot()).metadata.labels['stoker.dev/awake'] === 'big',
       'the slot to be labelled',
     );
+    compiledFirst = await compiled();
+    assert.notEqual(compiledFirst, '');
   });
 
   step('the agent runs on a Node of its own, and the engine sees nothing of it', async () => {
@@ -192,6 +203,8 @@ describe('an engine image on a real node', { timeout: 540_000 }, () => {
     const answer = await streaming;
     assert.equal(answer.end, 'Done', answer.raw.slice(-600));
     await site.until(async () => !(await slots()).some((pod) => pod.metadata.uid === metadata.uid), 'the slot to go');
+    await ask(await address(), 'big');
+    assert.equal(await compiled(), compiledFirst, 'what the slot before compiled is there');
   });
 
   step('the same image runs as a user that it does not know, on a root that nobody writes', async () => {

@@ -6,6 +6,8 @@ const NAME = 'shelf';
 const PORT = 8088;
 const FOLDER = '/shelf';
 export const CLAIM = 'weights';
+/** For what engines compile. */
+export const CACHE_CLAIM = 'compiled';
 
 const files: Readonly<Record<string, string>> = {
   'config.json': JSON.stringify({ architectures: ['LlamaForCausalLM'], max_position_embeddings: 4096 }),
@@ -13,8 +15,9 @@ const files: Readonly<Record<string, string>> = {
   'tokenizer.json': '{}',
 };
 
+const CACHE_FOLDER = '/compiled';
 const serve = `const files = JSON.parse(process.env.FILES);
-require('node:fs').chmodSync('${FOLDER}', 0o1777);
+for (const folder of ['${FOLDER}', '${CACHE_FOLDER}']) require('node:fs').chmodSync(folder, 0o1777);
 require('node:http').createServer((request, response) => {
   const text = files[request.url.slice(1)];
   if (text === undefined) return response.writeHead(404).end();
@@ -22,28 +25,9 @@ require('node:http').createServer((request, response) => {
 }).listen(${PORT});
 process.on('SIGTERM', () => process.exit(0));`;
 
-/** `volumePath` is a folder of the node for the claim; undefined where a cluster has volumes by itself. */
+/** `volumePath` is a folder of the node for the claims; undefined where a cluster has volumes by itself. */
 export function renderShelf(image: string, volumePath: string | undefined): object[] {
   const labels = { app: NAME };
-  const storage = { storage: '64Mi' };
-  const accessModes = ['ReadWriteOnce'];
-  const hostPath = { path: volumePath, type: 'DirectoryOrCreate' };
-  const volume = {
-    apiVersion: 'v1',
-    kind: 'PersistentVolume',
-    metadata: { name: 'stoker-e2e-shelf' },
-    spec: { capacity: storage, accessModes, hostPath, storageClassName: '', persistentVolumeReclaimPolicy: 'Retain' },
-  };
-  const claim = {
-    apiVersion: 'v1',
-    kind: 'PersistentVolumeClaim',
-    metadata: { name: CLAIM },
-    spec: {
-      accessModes,
-      resources: { requests: storage },
-      ...(volumePath === undefined ? {} : { storageClassName: '', volumeName: volume.metadata.name }),
-    },
-  };
   const container = {
     name: NAME,
     image,
@@ -52,14 +36,20 @@ export function renderShelf(image: string, volumePath: string | undefined): obje
     env: [{ name: 'FILES', value: JSON.stringify(files) }],
     ports: [{ containerPort: PORT }],
     readinessProbe: { tcpSocket: { port: PORT }, periodSeconds: 1 },
-    volumeMounts: [{ name: CLAIM, mountPath: FOLDER }],
+    volumeMounts: [
+      { name: CLAIM, mountPath: FOLDER },
+      { name: CACHE_CLAIM, mountPath: CACHE_FOLDER },
+    ],
     securityContext: { runAsUser: 0 },
   };
   const pod = {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name: NAME, labels },
-    spec: { containers: [container], volumes: [{ name: CLAIM, persistentVolumeClaim: { claimName: CLAIM } }] },
+    spec: {
+      containers: [container],
+      volumes: [CLAIM, CACHE_CLAIM].map((claimName) => ({ name: claimName, persistentVolumeClaim: { claimName } })),
+    },
   };
   const service = {
     apiVersion: 'v1',
@@ -67,7 +57,31 @@ export function renderShelf(image: string, volumePath: string | undefined): obje
     metadata: { name: NAME },
     spec: { selector: labels, ports: [{ port: PORT }] },
   };
-  return [...(volumePath === undefined ? [] : [volume]), claim, pod, service];
+  return [...renderClaim(CLAIM, volumePath), ...renderClaim(CACHE_CLAIM, volumePath), pod, service];
+}
+
+/** With the volume for it, where the cluster has none by itself. */
+function renderClaim(name: string, volumePath: string | undefined): object[] {
+  const storage = { storage: '64Mi' };
+  const accessModes = ['ReadWriteOnce'];
+  const hostPath = { path: `${volumePath}/${name}`, type: 'DirectoryOrCreate' };
+  const volume = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name: `stoker-e2e-${name}` },
+    spec: { capacity: storage, accessModes, hostPath, storageClassName: '', persistentVolumeReclaimPolicy: 'Retain' },
+  };
+  const claim = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name },
+    spec: {
+      accessModes,
+      resources: { requests: storage },
+      ...(volumePath === undefined ? {} : { storageClassName: '', volumeName: volume.metadata.name }),
+    },
+  };
+  return [...(volumePath === undefined ? [] : [volume]), claim];
 }
 
 /** As a Model names them. */

@@ -82,6 +82,51 @@ test('a new controller takes a slot of another image for what it is', async () =
   assert.equal(lab.cluster.must(kinds.Model, 'big').status?.awake, 1);
 });
 
+test('engines are told how much of the accelerator they may take, where the Pool says what it has', async () => {
+  const GIB = 1024 ** 3;
+  const setPool = (spec: object) =>
+    lab.cluster.change(kinds.Pool, 'default', { spec: { accelerator: { memoryBytes: 80 * GIB }, ...spec } });
+  setPool({ sleepersPerSlotMax: 4 });
+  lab.weights.set('big', { sha256: 'c'.repeat(64), sizeBytes: 16 * GIB, trainedContextLength: 4096 });
+  big({ image });
+  const router = lab.router();
+  const told = async () => {
+    router.demand([{ model: 'big', queued: 1 }]);
+    await lab.pass(START_MS + 6000);
+    const launches = lab.agents.get(slots()[0]?.metadata.name ?? '')?.targets.at(-1)?.instances ?? [];
+    return launches.find(({ rung }) => rung === 'Awake')?.launch;
+  };
+  assert.partialDeepStrictEqual(await told(), { engine: 'Vllm', kvCacheBytes: Math.floor((80 - 9.6 - 16 - 5) * GIB) });
+  const before = lab.cluster.must(kinds.Model, 'big').status?.stableRevision;
+  setPool({ sleepersPerSlotMax: 0 });
+  assert.partialDeepStrictEqual(await told(), { kvCacheBytes: Math.floor((80 - 9.6 - 16) * GIB) });
+  assert.equal(lab.cluster.must(kinds.Model, 'big').status?.stableRevision, before, 'it is no part of what is pinned');
+});
+
+test('an engine whose version says its share of the accelerator is told nothing else', async () => {
+  lab.cluster.change(kinds.Pool, 'default', { spec: { accelerator: { memoryBytes: 80 * 1024 ** 3 } } });
+  big({ image, args: ['--gpu-memory-utilization=0.7'] });
+  lab.router().demand([{ model: 'big', queued: 1 }]);
+  await lab.pass(START_MS + 6000);
+  const [told] = lab.agents.get(slots()[0]?.metadata.name ?? '')?.targets.at(-1)?.instances ?? [];
+  assert.deepEqual(told?.launch.engine === 'Vllm' && told.launch.args, ['--gpu-memory-utilization=0.7']);
+  assert.ok(told !== undefined && !Object.hasOwn(told.launch, 'kvCacheBytes'));
+});
+
+test('a folder of the node for what engines compile has to be allowed: the Pool says so, and slots do without', async () => {
+  const compileCache = { hostPath: { path: '/mnt/nvme/kernels' } };
+  lab.cluster.change(kinds.Pool, 'default', { spec: { compileCache } });
+  big({ image });
+  await lab.pass(START_MS + 20_000);
+  assert.deepEqual(slots().map(images), [[image]]);
+  const conditions = lab.cluster.must(kinds.Pool, 'default').status?.conditions ?? [];
+  const trouble = conditions.find(({ type }) => type === 'SlotTrouble');
+  assert.deepEqual([trouble?.status, trouble?.reason], ['True', 'HostPathForbidden']);
+  assert.match(trouble?.message ?? '', /spec\.compileCache\.hostPath.*slots\.allowHostPath.*compileCache\.claimName/);
+  assert.equal(conditions.find(({ type }) => type === 'Ready')?.status, 'True');
+  assert.doesNotMatch(JSON.stringify(slots()), /hostPath/);
+});
+
 test('without an image it is refused with what to do', async () => {
   big({});
   await lab.pass(100);

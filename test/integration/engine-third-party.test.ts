@@ -1,10 +1,13 @@
 // How engines that are not ours disappoint, and what their adapters make of it: loads that fail, ports that are lost, sleeps
 // and wakes that go wrong in the ways that others have reported. Against fakes of their programs (test/support/fake-engines).
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { Launch } from '../../src/api/link.ts';
+import { type CompileCache, createCompileCache } from '../../src/engine/compile-cache.ts';
 import { EngineError } from '../../src/engine/engine-error.ts';
 import { createFileDigests } from '../../src/engine/file-digest.ts';
 import { createGroupRecords } from '../../src/engine/group-records.ts';
@@ -58,16 +61,17 @@ describe('engines that are not ours', { timeout: 60_000 }, () => {
 
   const start = async (
     engine: Engine,
-    given: { changes?: Partial<Launch>; ports?: Ports; signal?: AbortSignal } = {},
+    given: { changes?: Partial<Launch>; ports?: Ports; signal?: AbortSignal; compileCache?: CompileCache } = {},
   ) => {
     serial += 1;
-    instance = `third-party-${process.pid}/${engine}/${serial}`;
+    instance = `third-party-${process.pid}/${engine.toLowerCase()}-0123456789/${serial}`;
     const adapter = creators[engine]({
       records: createGroupRecords(fakes.stateDir, silentLog),
       environment: fakes.environment,
       clock,
       ports: given.ports ?? createPorts(createRng(process.pid + serial)),
       digests: createFileDigests(),
+      compileCache: given.compileCache,
     });
     const launch = { ...launchOfEngine(engine, fakes), ...given.changes } as Launch;
     started = await adapter.start(instance, launch, given.signal ?? signal);
@@ -150,7 +154,12 @@ describe('engines that are not ours', { timeout: 60_000 }, () => {
           LlamaServer: ['--n-gpu-layers=all', '--mlock'],
         };
         const sampling = { temperature: '0.5', topP: '0.9', topK: 10 };
-        const sizes = engine === 'Vllm' ? { kvCacheBytes: 1_000_000 } : engine === 'Sglang' ? { kvTokens: 4096 } : {};
+        const sizes =
+          engine === 'Vllm'
+            ? { kvCacheBytes: 1_000_000 }
+            : engine === 'Sglang'
+              ? { kvTokens: 4096, staticPermille: 812 }
+              : {};
         await loaded(engine, { args: args[engine], sampling, ...sizes } as Partial<Launch>);
       });
 
@@ -246,6 +255,22 @@ describe('engines that are not ours', { timeout: 60_000 }, () => {
     await answer.body?.cancel().catch(() => {});
     await process.check(signal);
     await process.wake(signal);
+  });
+
+  test('what vLLM compiled once is there for the next start, of the same revision', async () => {
+    const options = { folder: join(fakes.stateDir, 'compiled'), userId: 7 };
+    const folder = `${options.folder}-user-7`;
+    const compileCache = createCompileCache({ ...options, clock, log: silentLog });
+    const compiled = async () => {
+      await (await start('Vllm', { compileCache })).whenLoaded(signal);
+      const [revision = ''] = readdirSync(folder);
+      const graph = readFileSync(join(folder, revision, 'vllm/torch_compile_cache/graph'), 'utf8');
+      await started?.stop(2000);
+      return graph;
+    };
+    const first = await compiled();
+    assert.equal(await compiled(), first);
+    assert.equal(readdirSync(folder).length, 1);
   });
 
   for (const engine of sleepers) {

@@ -50,6 +50,17 @@ export const judgedObjects: readonly JudgedObject[] = [
     object: pool({ weights: { claimName: 'models', hostPath: { path: '/mnt/nvme/weights' } } }),
     problems: ['spec.weights: must not hold both claimName and hostPath: weights lie in one place'],
   },
+  { name: 'a claim for what engines compile', object: pool({ compileCache: { claimName: 'kernels' } }), problems: [] },
+  {
+    name: 'what engines compile in two places',
+    object: pool({ compileCache: { claimName: 'kernels', hostPath: { path: '/mnt/nvme/kernels' } } }),
+    problems: ['spec.compileCache: must hold exactly one of claimName and hostPath'],
+  },
+  {
+    name: 'what engines compile nowhere',
+    object: pool({ compileCache: {} }),
+    problems: ['spec.compileCache: must hold exactly one of claimName and hostPath'],
+  },
   {
     name: 'a place for slots',
     object: pool({

@@ -82,11 +82,12 @@ export async function checkStorage(reader: ClusterReader, pools: Read<readonly F
 /** Slots of such a Pool wait for ever. */
 function judgeAbsent(claims: readonly Fields[], pools: readonly Fields[]): Finding[] {
   const there = new Set(claims.map((claim) => textAt(claim, 'metadata', 'name')));
-  return pools.flatMap((pool) => {
-    const [name, wanted] = [textAt(pool, 'metadata', 'name'), textAt(pool, 'spec', 'weights', 'claimName')];
-    if (wanted === '' || there.has(wanted)) return [];
-    const message = `The Pool ${name} names the volume claim ${wanted}, which is not there.`;
-    return [bad('storage', message, 'Make the claim, or change spec.weights.claimName.')];
+  const wanted = pools.flatMap((pool) => ['weights', 'compileCache'].map((field) => ({ pool, field })));
+  return wanted.flatMap(({ pool, field }) => {
+    const claim = textAt(pool, 'spec', field, 'claimName');
+    if (claim === '' || there.has(claim)) return [];
+    const message = `The Pool ${textAt(pool, 'metadata', 'name')} names the volume claim ${claim}, which is not there.`;
+    return [bad('storage', message, `Make the claim, or change spec.${field}.claimName.`)];
   });
 }
 

@@ -25,6 +25,8 @@ export function sglangCommand(launch: SglangLaunch, { host, port, key }: ListenA
       '--sampling-defaults=openai',
       ...(sampling === undefined ? [] : [`--preferred-sampling-params=${sampling}`]),
       ...(launch.kvTokens === undefined ? [] : [`--max-total-tokens=${launch.kvTokens}`]),
+      // It counts from what is free when it starts, which is less beside sleepers: never more than was meant.
+      ...(launch.staticPermille === undefined ? [] : [`--mem-fraction-static=${launch.staticPermille / 1000}`]),
       ...(launch.sleep === 'Never' ? [] : ['--enable-memory-saver']),
       // Without the copy in memory a resume gives back room with garbage in it (sglang#6367).
       ...(launch.sleep === 'Level1' ? ['--enable-weights-cpu-backup'] : []),

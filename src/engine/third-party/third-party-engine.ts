@@ -6,6 +6,7 @@ import type { ThirdPartyEngine } from '../../api/engine-arguments.ts';
 import { refusedFields } from '../../api/engine-fields.ts';
 import { type Clock, deadlineSignal, delay } from '../../lib/clock.ts';
 import type { EngineExit, EngineProcess } from '../../ports/engine.ts';
+import type { CompileCache } from '../compile-cache.ts';
 import { describeExit, EngineError } from '../engine-error.ts';
 import type { GroupRecords } from '../group-records.ts';
 import { readProcess } from '../proc.ts';
@@ -31,6 +32,8 @@ export interface ThirdPartyContext {
   readonly environment: Environment;
   readonly clock: Clock;
   readonly ports: Ports;
+  /** Missing: engines keep what they compile where they do by themselves. */
+  readonly compileCache?: CompileCache | undefined;
 }
 
 export interface ThirdPartyStart {
@@ -50,7 +53,7 @@ export async function startThirdParty(
   context: ThirdPartyContext,
   signal: AbortSignal,
 ): Promise<EngineProcess> {
-  const { ports, environment, records, clock } = context;
+  const { ports, environment, records, clock, compileCache } = context;
   signal.throwIfAborted();
   const port = await ports.take();
   const key = randomBytes(32).toString('hex');
@@ -62,7 +65,11 @@ export async function startThirdParty(
       command,
       args,
       environment,
-      variables: { ...selectVariables(environment), ...variables },
+      variables: {
+        ...selectVariables(environment),
+        ...(await compileCache?.variablesFor(start.instance)),
+        ...variables,
+      },
       mixesStreams: true,
       onLine: load.read,
       records,

@@ -1,7 +1,9 @@
 // `vllm serve` as its documentation and its issues describe it, without a model: arguments, paths, statuses, shapes, log lines,
 // and the quirks that an adapter must live with. Run as a program; quirks are marked with their source.
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { countTokens, type Faults, readFaults, type Token, tokensOf } from './fake-model.ts';
@@ -307,6 +309,15 @@ function renderMetrics(): string {
   ].join('\n');
 }
 
+/** torch.compile keeps its graphs here, and reads those that an earlier process left. */
+function compile(): void {
+  const folder = join(process.env.VLLM_CACHE_ROOT ?? join(homedir(), '.cache/vllm'), 'torch_compile_cache');
+  mkdirSync(folder, { recursive: true });
+  say(`[backends.py:548] Using cache directory: ${folder} for vLLM's torch.compile`);
+  const graph = join(folder, 'graph');
+  if (!existsSync(graph)) writeFileSync(graph, randomUUID());
+}
+
 if (!existsSync(join(modelPath, 'config.json'))) {
   die(`OSError: ${modelPath} does not appear to have a file named config.json.`, 1);
 }
@@ -326,6 +337,7 @@ if (faults().failsLoad) {
   );
 }
 say('[gpu_model_runner.py:2653] Model loading took 14.9889 GiB and 6.241 seconds');
+compile();
 await wait(10);
 say('[gpu_model_runner.py:3489] Graph capturing finished in 5 secs, took 0.55 GiB');
 const server = createFakeServer(handle);

@@ -85,6 +85,32 @@ describe('the Pod of a slot with an image that is not ours', () => {
     assert.ok(!pod.spec.volumes?.some(({ name }) => name === 'shared-memory'));
   });
 
+  test('keeps what its engine compiles where the Pool says, by the class of accelerator; else it goes with the slot', () => {
+    const renderedWith = (given: object, allowsHostPath = false) => {
+      const spec = poolSpecSchema.parse({ accelerator: { className: '../h100' }, ...given });
+      const rendered = renderFlavouredPod(plain, flavour, {
+        pool: { ...pool, spec },
+        template: { ...template, allowsHostPath },
+      });
+      const [first] = rendered.spec.containers;
+      const isCache = ({ name }: { readonly name: string }) => name === 'compile-cache';
+      return {
+        folder: first?.env?.find(({ name }) => name === 'STOKER_COMPILE_CACHE_DIR')?.value,
+        volume: rendered.spec.volumes?.find(isCache),
+        mount: first?.volumeMounts?.find(isCache),
+      };
+    };
+    const folder = '/var/lib/stoker/cache/class-..%2Fh100';
+    const mount = { name: 'compile-cache', mountPath: '/var/lib/stoker/cache' };
+    assert.deepEqual(renderedWith({}), { folder, volume: undefined, mount: undefined });
+    const claimed = { name: 'compile-cache', persistentVolumeClaim: { claimName: 'kernels', readOnly: false } };
+    assert.deepEqual(renderedWith({ compileCache: { claimName: 'kernels' } }), { folder, volume: claimed, mount });
+    const onNode = { compileCache: { hostPath: { path: '/mnt/nvme/kernels' } } };
+    assert.deepEqual(renderedWith(onNode), { folder, volume: undefined, mount: undefined });
+    const volume = { name: 'compile-cache', hostPath: { path: '/mnt/nvme/kernels', type: 'Directory' } };
+    assert.deepEqual(renderedWith(onNode, true), { folder, volume, mount });
+  });
+
   test('keeps to the other rules of every slot', () => {
     const [before] = plain.spec.containers;
     assert.deepEqual(agent?.resources, before?.resources);

@@ -103,6 +103,7 @@ function renderTerms({ input, figures, settings, desired }: Explained): ScaleTer
     term('want', order.want, 'instances that the work needs now'),
     term('held', held, `the most that were wanted in the last ${seconds(settings.downMs)}`),
     term('startsMax', figures.coldMax, 'of the desired, those that may be started from nothing'),
+    term('startedLately', figures.coldStarts, 'starts from nothing in the last minute, which are limited'),
     term('minAwake', input.min, 'instances that never sleep'),
     term('maxAwake', input.max, 'instances that may be awake'),
     term('now', input.ordered, 'instances that were wanted awake before'),

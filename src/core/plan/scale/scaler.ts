@@ -1,6 +1,7 @@
 // The scaler of one model: remembers what came, learns what it costs, and decides how many instances should be awake. Used by
 // the controller and by the simulator alike. Time is in what it is given; the same inputs give the same decisions.
 import { type ClimbFrom, type ClimbHistory, climbLeftMs, guessClimbs, learnClimbTime } from './climb-history.ts';
+import { type Climbing, createColdStarts } from './cold-starts.ts';
 import type { StepCost } from './cost.ts';
 import { type Arrived, createDemandMeter, type DemandMeter } from './demand-meter.ts';
 import { createHold, type Hold } from './hold.ts';
@@ -51,7 +52,7 @@ export interface ScalerInput {
   readonly keepAliveMs?: number;
   readonly ordered: number;
   readonly ready: number;
-  readonly pending: readonly { readonly from: ClimbFrom; readonly ageMs: number }[];
+  readonly pending: readonly Climbing[];
   /** What a wake costs above the climb itself, such as the sleep of another model. */
   readonly makeRoomMs: number;
   /** Time between a request and the decision about it. */
@@ -65,6 +66,8 @@ export interface ScalerFigures {
   readonly desired: number;
   /** Of these, so many may be started from nothing. */
   readonly coldMax: number;
+  /** Starts from nothing in the last minute. */
+  readonly coldStarts: number;
   /** Of these, so many are for work that waits or runs; the others take nobody's slot. */
   readonly pressing: number;
   readonly need: Need;
@@ -111,9 +114,9 @@ class WorkScaler implements Scaler {
   readonly #meter: DemandMeter;
   readonly #baseHold: Hold;
   readonly #wantHold: Hold;
+  readonly #coldStarts = createColdStarts();
   #state: ScalerState;
   #loweredMs = Number.NEGATIVE_INFINITY;
-  #coldStarts: readonly number[] = [];
 
   constructor({ guess, sinceMs, state, settings = scaleDefaults }: ScalerOptions) {
     this.#settings = settings;
@@ -176,13 +179,15 @@ class WorkScaler implements Scaler {
     );
     const held = isQuiet ? order.want : this.#holdWant(input, order.want);
     const { desired, hindrance } = this.#lower({ ...input, isQuiet }, order, held);
-    const coldMax = this.#limitStarts(input, Math.min(desired, order.steady));
+    const coldStarts = this.#coldStarts.look(input.nowMs, input.pending);
+    const coldMax = limitStarts(input, { coldStarts, steady: Math.min(desired, order.steady) }, settings);
     const { output, cost } = this.#state;
     const isPressing = input.waitingTokens.length + input.inFlight > 0 || input.hasWakeLease;
     const pressing = Math.min(desired, isPressing ? order.want : input.min);
     return {
       desired,
       coldMax,
+      coldStarts,
       pressing,
       need,
       order,
@@ -253,15 +258,20 @@ class WorkScaler implements Scaler {
     this.#loweredMs = nowMs;
     return { desired: ordered - 1, hindrance: 'OneByOne' };
   }
+}
 
-  /** What climbs from nothing already, and as many more as a minute allows. */
-  #limitStarts(input: ScalerInput, steady: number): number {
-    const { coldPerMinute, coldShare } = this.#settings;
-    this.#coldStarts = this.#coldStarts.filter((atMs) => atMs > input.nowMs - 60_000);
-    const perMinute = Math.max(coldPerMinute, Math.floor(coldShare * steady));
-    const allowed = Math.max(0, perMinute - this.#coldStarts.length);
-    return Math.min(steady, input.ordered + allowed);
-  }
+/**
+ * What there is, and as many more as a minute allows. The first one and those that never sleep are no overshoot, and do not wait
+ * for the next minute.
+ */
+function limitStarts(
+  { min, ordered }: ScalerInput,
+  { coldStarts, steady }: { readonly coldStarts: number; readonly steady: number },
+  { coldPerMinute, coldShare }: ScaleSettings,
+): number {
+  const perMinute = Math.max(coldPerMinute, Math.floor(coldShare * steady));
+  const allowed = Math.max(0, perMinute - coldStarts);
+  return Math.min(steady, Math.max(min, 1, ordered + allowed));
 }
 
 function isWanted(

@@ -84,12 +84,13 @@ describe('the command of SGLang', () => {
   });
 
   test('its health check computes nothing, its figures are on', () => {
-    const { command, args, variables } = sglangCommand({ ...sglang, kvTokens: 100_000 }, at);
+    const { command, args, variables } = sglangCommand({ ...sglang, kvTokens: 100_000, staticPermille: 812 }, at);
     assert.deepEqual([command, ...args.slice(0, 2)], ['python3', '-m', 'sglang.launch_server']);
     assert.equal(variables.SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION, 'false');
     for (const wanted of [
       '--enable-metrics',
       '--max-total-tokens=100000',
+      '--mem-fraction-static=0.812',
       '--sampling-defaults=openai',
       '--context-length=8192',
     ]) {

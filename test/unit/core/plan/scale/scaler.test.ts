@@ -236,6 +236,41 @@ describe('over time', () => {
     assert.equal(figures.coldMax, Math.floor(figures.order.steady / 2));
   });
 
+  test('the limit of a minute counts what has started, and opens again when the minute is over', () => {
+    const scaler = createScaler({ guess: guess70B, sinceMs: -600_000 });
+    const startedMs: number[] = [];
+    for (let second = 0; second < 300; second += 1) {
+      const nowMs = second * 1000;
+      scaler.arrived(nowMs, { requests: 60, promptTokens: 60_000 });
+      const ready = startedMs.filter((atMs) => atMs <= nowMs - 120_000).length;
+      const pending = startedMs.slice(ready).map((atMs) => ({ from: 'Staged' as const, ageMs: nowMs - atMs }));
+      const figures = scaler.decide(
+        scalerInput({ nowMs, inFlight: 50, idleMs: 0, ordered: startedMs.length, ready, pending }),
+      );
+      // Nobody sleeps, so every start is one from nothing.
+      while (startedMs.length < Math.min(figures.desired, figures.coldMax)) startedMs.push(nowMs);
+      const inMinute = startedMs.filter((atMs) => atMs > nowMs - 60_000).length;
+      assert.ok(inMinute <= Math.max(2, figures.order.steady / 2), `${inMinute} in the minute before ${second} s`);
+    }
+    assert.ok(startedMs.length >= 8, `it comes up all the same: ${startedMs.length}`);
+  });
+
+  test('wakes are no starts, and neither the first one nor the least waits for the next minute', () => {
+    const started = (from: 'Staged' | 'Asleep', changes: Partial<ScalerInput> = {}) => {
+      const scaler = createScaler({ guess: guess70B, sinceMs: -600_000 });
+      for (let second = 0; second < 120; second += 1)
+        scaler.arrived(second * 1000, { requests: 30, promptTokens: 30_000 });
+      const pending = [5000, 4000, 3000].map((ageMs) => ({ from, ageMs }));
+      return scaler.decide(scalerInput({ nowMs: 119_500, inFlight: 9, idleMs: 0, ordered: 3, pending, ...changes }));
+    };
+    assert.deepEqual([started('Asleep').coldStarts, started('Staged').coldStarts], [0, 3]);
+    assert.equal(started('Asleep').coldMax, 3 + Math.floor(started('Asleep').order.steady / 2));
+    assert.equal(started('Staged').coldMax, 3);
+    // They were started, and came to nothing.
+    assert.equal(started('Staged', { ordered: 0 }).coldMax, 1);
+    assert.equal(started('Staged', { ordered: 0, min: 4 }).coldMax, 4);
+  });
+
   test('what was learned goes on in the next life', () => {
     const first = createScaler({ guess: guess70B, sinceMs: 0 });
     for (let answer = 0; answer < 500; answer += 1) first.answered(10);
