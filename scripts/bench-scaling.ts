@@ -6,12 +6,14 @@ import { runHeldOut } from './bench/scaling-held-out.ts';
 import { runManyModels } from './bench/scaling-many-models.ts';
 import { type Row, renderRows } from './bench/scaling-rows.ts';
 import { runTraces } from './bench/scaling-traces.ts';
+import { runWeeks } from './bench/scaling-weeks.ts';
 
 const parts: readonly [string, () => Promise<Row[]>][] = [
   ['Public traces (T1, T2, T3)', runTraces],
   ['Generated loads that nothing was tuned on', runHeldOut],
   ['Behaviour (T6, T11, T12, speed)', runBehaviour],
-  ['A hundred models (T10)', runManyModels],
+  ['A hundred models (T8, T10)', runManyModels],
+  ['Two weeks, generated in the shape of published services (T4, T5)', runWeeks],
 ];
 
 let missed = 0;

@@ -8,7 +8,7 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { generateLoad } from '../../src/sim/load/generate.ts';
 import { createPolicyPlanner, stokerPolicy } from '../../src/sim/policy/stoker.ts';
 import { replayDecisions } from '../../src/sim/replay.ts';
-import type { Faults, Scenario } from '../../src/sim/scenario.ts';
+import { type Faults, noFaults, type Scenario } from '../../src/sim/scenario.ts';
 import { createScenario, type SetupOptions } from '../../src/sim/setup.ts';
 import { parseTrace } from '../../src/sim/trace/parse-trace.ts';
 import { recordLiveRun } from '../../test/support/live-log.ts';
@@ -85,7 +85,7 @@ const RECOVERY_MS_MAX = 5000;
 
 /** Ten minutes without a word from routers, in the middle of a load that goes on. */
 async function judgeSilence(): Promise<Row> {
-  const faults: Faults = { failedWakes: 0, silences: [silence], lostNodes: [] };
+  const faults: Faults = { ...noFaults, silences: [silence] };
   const scenario = createScenario(readCode(), { ...fleet, faults });
   let lowered = 0;
   let before = 0;

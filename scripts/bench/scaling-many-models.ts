@@ -1,10 +1,12 @@
 // T10: a hundred models of 7B on 16 accelerators, popularity by rank, requests in clusters, against sleepers that are woken on
 // demand and stopped least recently used first. Two hours, three seeds, the product's default of sleepers for each slot.
+// T8: whether a climb gets the sleeper that stands free, in the same runs with wakes that fail.
 import { generateLoad } from '../../src/sim/load/generate.ts';
 import { lruSleepersPolicy } from '../../src/sim/policy/lru-sleepers.ts';
 import type { PolicyFactory } from '../../src/sim/policy/policy.ts';
 import { stokerPolicy } from '../../src/sim/policy/stoker.ts';
 import type { Trace } from '../../src/sim/request.ts';
+import { type Faults, noFaults, type Scenario } from '../../src/sim/scenario.ts';
 import { createScenario } from '../../src/sim/setup.ts';
 import type { RunResult } from '../../src/sim/summary.ts';
 import { beside, judged, type Row, run } from './scaling-rows.ts';
@@ -23,6 +25,7 @@ export async function runManyModels(): Promise<Row[]> {
   const ours = await runAll(stokerPolicy(), SLEEPERS);
   const isMet = ours.every(({ within, firstTokenMs }) => within >= WITHIN && firstTokenMs.p99 <= P99_MS_MAX);
   return [
+    await judgeCopies(),
     judged('T10 stoker', listed(ours), { target: `≥ ${WITHIN * 100} % within 10 s, p99 ≤ 8 s`, isMet }),
     beside('   LRU sleepers, 60 s', listed(await runAll(lruSleepersPolicy(60_000), SLEEPERS))),
     beside('   LRU sleepers, 300 s', listed(await runAll(lruSleepersPolicy(300_000), SLEEPERS))),
@@ -60,22 +63,46 @@ const foretold: Foretold = {
 async function runAll(choose: PolicyFactory | Foretold, sleepersPerSlotMax: number): Promise<RunResult[]> {
   const results: RunResult[] = [];
   for (const seed of seeds) {
-    const trace = generateLoad('zipf', { seed, models: 100, ratePerSecond: 2, spanMs: 7_200_000 });
-    const scenario = createScenario(trace, {
-      profile: 'Size7B',
-      firstTokenMsMax: FIRST_TOKEN_MS_MAX,
-      minAwake: 0,
-      maxAwake: 4,
-      slots: 16,
-      slotsPerNode: 8,
-      sleepersPerSlotMax,
-      isCold: false,
-      isOccupied: false,
-      seed,
-    });
-    results.push(await run(scenario, 'tell' in choose ? choose.tell(trace) : choose));
+    const scenario = scenarioOf(seed, sleepersPerSlotMax);
+    results.push(await run(scenario, 'tell' in choose ? choose.tell(scenario.trace) : choose));
   }
   return results;
+}
+
+function scenarioOf(seed: number, sleepersPerSlotMax: number, faults: Faults = noFaults): Scenario {
+  const trace = generateLoad('zipf', { seed, models: 100, ratePerSecond: 2, spanMs: 7_200_000 });
+  return createScenario(trace, {
+    profile: 'Size7B',
+    firstTokenMsMax: FIRST_TOKEN_MS_MAX,
+    minAwake: 0,
+    maxAwake: 4,
+    slots: 16,
+    slotsPerNode: 8,
+    sleepersPerSlotMax,
+    isCold: false,
+    isOccupied: false,
+    seed,
+    faults,
+  });
+}
+
+const FAILED_WAKES = 0.005;
+const WOKEN = 0.98;
+
+async function judgeCopies(): Promise<Row> {
+  let free = 0;
+  let woken = 0;
+  for (const seed of seeds) {
+    const scenario = scenarioOf(seed, SLEEPERS, { ...noFaults, failedWakes: FAILED_WAKES });
+    const { copies } = await run(scenario, stokerPolicy());
+    free += copies.free;
+    woken += copies.woken;
+  }
+  const share = `${((100 * woken) / free).toFixed(2)} % of ${free} climbs`;
+  return judged('T8 woken where a sleeper stood free', `${share}, ${FAILED_WAKES * 100} % of the wakes fail`, {
+    target: `≥ ${WOKEN * 100} %`,
+    isMet: woken >= WOKEN * free,
+  });
 }
 
 function listed(results: readonly RunResult[]): string {

@@ -6,6 +6,7 @@ import { parsePolicies } from '../../src/sim/policy/catalogue.ts';
 import type { PolicyFactory } from '../../src/sim/policy/policy.ts';
 import { staticFleet } from '../../src/sim/policy/static.ts';
 import { stokerPolicy } from '../../src/sim/policy/stoker.ts';
+import { modelProfiles } from '../../src/sim/profile.ts';
 import type { Trace } from '../../src/sim/request.ts';
 import { createScenario } from '../../src/sim/setup.ts';
 import type { RunResult } from '../../src/sim/summary.ts';
@@ -42,6 +43,7 @@ export async function runTraces(): Promise<Row[]> {
   return [
     ...(await compare(cases)),
     ...(await judge('T1', code, { wakeMs: 3000 }, { within: 0.995, hours: 3.6 })),
+    await judgeUnbound(code),
     ...(await judgeAll(cases)),
     ...(await judge('T3', fast, { wakeMs: 1000 }, { within: 0.995, hours: 4.8 })),
     ...(await judge('T3', fast, { wakeMs: 3000 }, { within: 0.99, hours: 6.7 })),
@@ -109,8 +111,22 @@ async function judge(
   return [
     judged(name, figures(result), { target: `≥ ${target.within * 100} %, ≤ ${target.hours} h`, isMet }),
     beside('   the same, climbs spread by 0.25', figures(spread)),
-    beside('   the same, every slot occupied (5.5 s more)', figures(occupied)),
+    beside(`   the same, every slot occupied (${occupiedMs(changes) / 1000} s to awake)`, figures(occupied)),
   ];
+}
+
+const LAG_MS = 100;
+
+/** What stands between a request and an engine when another model has to go to sleep first: more than most objectives. */
+function occupiedMs({ wakeMs }: Changes): number {
+  const { climb } = modelProfiles.Size70B;
+  return LAG_MS + climb.sleepMs + (wakeMs ?? climb.wakeMs);
+}
+
+/** Above that bound, and the time to read, occupied slots cost nothing: the loss is the climb's and not the scaler's. */
+async function judgeUnbound(one: Case): Promise<Row> {
+  const occupied = await simulate({ ...one, firstTokenMsMax: 12_000 }, stokerPolicy(), { isOccupied: true });
+  return beside('   occupied, but due within 12 s', figures(occupied));
 }
 
 const T2_HOURS = 24;

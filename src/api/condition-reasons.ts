@@ -19,6 +19,12 @@ export const conditionTypes: readonly ConditionType[] = [
   },
   { kind: 'Pool', type: 'AgentOutdated', well: 'False', meaning: 'A slot is of a release that cannot be commanded.' },
   { kind: 'Pool', type: 'SpareMet', well: 'True', meaning: 'As many slots stand free as spec.spare asks for.' },
+  {
+    kind: 'Pool',
+    type: 'CapacityBuffered',
+    well: 'True',
+    meaning: 'Nodes are asked for ahead of slots. It is there when spec.spare.capacityBuffer is set.',
+  },
   { kind: 'Model', type: 'Ready', well: 'True', meaning: 'Requests can be served, at once or after a wake.' },
   {
     kind: 'Model',
@@ -73,6 +79,28 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
     where: 'Pool SpareMet',
     meaning: 'What is wanted and what should stand free are more than slots.max.',
     remedy: 'Raise spec.slots.max, or lower what spec.spare asks for.',
+  },
+  BufferKept: { where: 'Pool CapacityBuffered', meaning: 'The CapacityBuffer is there as it should be.', remedy: '' },
+  BufferApiMissing: {
+    where: 'Pool CapacityBuffered',
+    meaning: 'The cluster knows no CapacityBuffers.',
+    remedy: 'Install a cluster autoscaler that has them, or take spec.spare.capacityBuffer out.',
+  },
+  BufferRefused: {
+    where: 'Pool CapacityBuffered',
+    meaning: 'The server did not take the CapacityBuffer or its PodTemplate; the message is its own.',
+    remedy:
+      'Where a right is missing, set `rbac.capacityBuffers=true` of the chart. It is tried again every 5 minutes.',
+  },
+  BufferTaken: {
+    where: 'Pool CapacityBuffered',
+    meaning: 'An object of the name that is needed belongs to somebody else.',
+    remedy: 'Give it another name, or delete it.',
+  },
+  OneMachine: {
+    where: 'Pool CapacityBuffered',
+    meaning: 'Without a cluster there are no nodes to ask for.',
+    remedy: 'Take spec.spare.capacityBuffer out.',
   },
   SlotsStarting: { where: 'Pool Ready', meaning: 'Pods of slots are young.', remedy: passes },
   NoTrouble: { where: 'Pool SlotTrouble', meaning: 'Nothing is known to be wrong.', remedy: '' },
@@ -263,12 +291,17 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
   ImageMissing: {
     where: pin,
     meaning: 'The engine needs an image on a cluster, and none is named.',
-    remedy: 'Set spec.version.engine.image, by digest.',
+    remedy: 'Set spec.version.engine.image.',
   },
   ImageNotUsable: {
     where: pin,
     meaning: 'An image is named where none can be run: on one machine.',
     remedy: 'Leave engine.image out there.',
+  },
+  ImageUnresolved: {
+    where: pin,
+    meaning: 'The registry does not say which image the tag leads to.',
+    remedy: 'Do what the message says about the registry, or name the image by digest. It is asked again.',
   },
   EngineNotAllowed: {
     where: pin,

@@ -162,6 +162,19 @@ export interface NetworkPolicy extends ClusterObject {
   };
 }
 
+/** Room that an autoscaler keeps free, in nodes (autoscaling.x-k8s.io). */
+export interface CapacityBuffer extends ClusterObject {
+  readonly spec: {
+    readonly provisioningStrategy: string;
+    readonly podTemplateRef: { readonly name: string };
+    readonly replicas: number;
+  };
+}
+
+export interface PodTemplate extends ClusterObject {
+  readonly template: { readonly spec: object };
+}
+
 export interface Lease extends ClusterObject {
   readonly spec?: {
     readonly holderIdentity?: string;
@@ -198,3 +211,11 @@ export const kinds = {
   } as KindRef<NetworkPolicy>,
   Lease: { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', plural: 'leases' } as KindRef<Lease>,
 } as const;
+
+const bufferKind = { kind: 'CapacityBuffer', plural: 'capacitybuffers' };
+/** Which of them a cluster has depends on its autoscaler; the newest first. */
+export const capacityBufferKinds: readonly KindRef<CapacityBuffer>[] = [
+  { apiVersion: 'autoscaling.x-k8s.io/v1beta1', ...bufferKind },
+  { apiVersion: 'autoscaling.x-k8s.io/v1alpha1', ...bufferKind },
+];
+export const podTemplateKind: KindRef<PodTemplate> = { apiVersion: 'v1', kind: 'PodTemplate', plural: 'podtemplates' };

@@ -3,7 +3,9 @@
 import { z } from 'zod';
 import { fail, ok, type Result } from '../lib/result.ts';
 
-export const LEARNED_VERSION = 1;
+export const LEARNED_VERSION = 2;
+/** Without the weeks, which then begin empty. */
+const VERSION_WITHOUT_WEEKS = 1;
 /** Of one Model (DESIGN §3). */
 export const LEARNED_BYTES_MAX = 65_536;
 /** The key in the data of the ConfigMap. */
@@ -16,10 +18,25 @@ export function learnedName(model: string): string {
 /** Bins of idle gaps (src/core/plan/pool/idle-gaps.ts). */
 export const GAP_BINS = 18;
 
+/** Hours of work that are kept (src/core/plan/scale/forecast.ts), and the most that one of them can be. */
+export const WORK_HOURS = 504;
+export const WORK_HOUR_MAX = 999_999;
+
 const count = z.number().min(0).max(1e12);
 const ms = z.number().min(0).max(1e10);
 const positiveMs = z.number().gt(0).max(1e9);
 const climb = z.object({ usualMs: ms, slowMs: ms, seen: count });
+
+const weeksSchema = z.object({
+  /** Since 1970; 0: nothing is known. */
+  hour: z.int().min(0).max(1e9),
+  /** Of the hour that is not over. */
+  watchedMs: ms,
+  workMs: z.number().min(0).max(1e15),
+  /** Of the hours before it, the last one last, in hundredths of a replica; -1: not watched. */
+  past: z.array(z.int().min(-1).max(WORK_HOUR_MAX)).max(WORK_HOURS).readonly(),
+});
+export type WorkWeeks = Readonly<z.infer<typeof weeksSchema>>;
 
 const memorySchema = z.object({
   scaler: z.object({
@@ -35,10 +52,12 @@ const memorySchema = z.object({
     longPromptTokens: count,
   }),
   gaps: z.object({ counts: z.array(count).length(GAP_BINS).readonly() }),
+  weeks: weeksSchema.default({ hour: 0, watchedMs: 0, workMs: 0, past: [] }),
 });
 export type LearnedMemory = z.infer<typeof memorySchema>;
 
-const learnedSchema = z.object({ version: z.literal(LEARNED_VERSION), memory: memorySchema });
+const learnedSchema = z.object({ memory: memorySchema });
+const versions: readonly unknown[] = [LEARNED_VERSION, VERSION_WITHOUT_WEEKS];
 
 export function renderLearned(memory: LearnedMemory): string {
   return JSON.stringify({ version: LEARNED_VERSION, memory });
@@ -49,7 +68,7 @@ export function parseLearned(text: string): Result<LearnedMemory, string> {
   if (Buffer.byteLength(text) > LEARNED_BYTES_MAX) return fail(`it has more than ${LEARNED_BYTES_MAX} bytes`);
   const found = readVersion(text);
   if (!found.ok) return found;
-  if (found.value.version !== LEARNED_VERSION) return fail(`its version is not ${LEARNED_VERSION}`);
+  if (!versions.includes(found.value.version)) return fail(`its version is not ${LEARNED_VERSION}, and no earlier one`);
   const parsed = learnedSchema.safeParse(found.value);
   if (parsed.success) return ok(parsed.data.memory);
   return fail(`${parsed.error.issues[0]?.path.join('.') ?? 'it'} is not as it was written`);

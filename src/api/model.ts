@@ -2,7 +2,7 @@
 // Only `spec.version` is hashed into a revision (src/api/revision-hash.ts); everything else may change freely.
 import { z } from 'zod';
 import { ARGUMENTS_MAX, engineArgumentSchema, thirdPartyEngines } from './engine-arguments.ts';
-import { engineImageSchema } from './engine-image.ts';
+import { writtenImageSchema } from './engine-image.ts';
 import { conditionsSchema, type ObjectMeta } from './group.ts';
 import { remoteSchema } from './remote.ts';
 import { simulatedWeightsSchema } from './simulated-weights.ts';
@@ -84,9 +84,9 @@ export const versionSchema = z
           description:
             "The model server that runs it. Llama is built in and reads GGUF files. Sim is built in and only imitates a large model. Vllm and Sglang load folders, LlamaServer GGUF files; they run from their images. Remote is somebody else's.",
         }),
-        image: engineImageSchema.optional().meta({
+        image: writtenImageSchema.optional().meta({
           description:
-            'The image of Vllm, Sglang or LlamaServer, by digest. Needed on a cluster. On one machine, which runs no images, it must be left out: what is installed there is run.',
+            'The image of Vllm, Sglang or LlamaServer, by digest, or by a tag that is resolved once. Needed on a cluster. On one machine, which runs no images, it must be left out: what is installed there is run.',
         }),
         args: z.array(engineArgumentSchema).min(1).max(ARGUMENTS_MAX).optional().meta({
           description:
@@ -117,7 +117,7 @@ export const modelSpecSchema = z
     version: versionSchema,
     pinPolicy: z.enum(['ResolveOnce', 'RequireDigest']).default('ResolveOnce').meta({
       description:
-        'ResolveOnce pins what is found when the revision is made. RequireDigest refuses weights that are not named by a digest or a commit.',
+        'ResolveOnce pins what is found when the revision is made. RequireDigest refuses weights and images that are not named by a digest or a commit.',
     }),
     pools: z.array(z.string().min(1).max(52)).min(1).max(16).default(['default']).meta({
       description: 'Names of the pools whose slots it may use, preferred first.',
@@ -134,7 +134,7 @@ export const modelSpecSchema = z
         maxAwake: z.int().min(1).max(1000).default(1).meta({ description: 'Instances that may be awake at once.' }),
         sleepAfterSeconds: z.int().min(1).max(86_400).default(300).meta({
           description:
-            'When no request came for this long, everything above minAwake sleeps. What the work does not need sleeps earlier, and so does an idle instance whose slot other models are likely to need.',
+            'When no request came for this long, everything above minAwake sleeps, unless the same hour of earlier weeks asks for it. What the work does not need sleeps earlier, and so does an idle instance whose slot other models are likely to need.',
         }),
         headroom: z.enum(['Economy', 'Standard', 'Strict']).default('Standard').meta({
           description:

@@ -106,6 +106,10 @@ const spareSchema = z
     max: z.int().min(0).max(1000).optional().meta({
       description: 'Slots that stand free at most. Unset: as many as slots.max leaves.',
     }),
+    capacityBuffer: z.boolean().optional().meta({
+      description:
+        'Keep nodes ready, too, for as many slots as should stand free, so that the next ones find a node. Up to what slots.max leaves. Needs a cluster autoscaler with CapacityBuffers (autoscaling.x-k8s.io), and rbac.capacityBuffers of the chart.',
+    }),
   })
   .meta({
     description:
@@ -156,6 +160,10 @@ export const poolSpecSchema = z
     pod: podSchema.optional(),
     sleepersPerSlotMax: z.int().min(0).max(64).default(8).meta({
       description: 'Instances that may be asleep in one slot. Beyond it the least recently used one is stopped.',
+    }),
+    changesPerSlotHourMax: z.int().min(2).max(3600).default(60).meta({
+      description:
+        'How often within an hour something may wake or go to sleep in one slot without a request that waits for it. A wake counts as two: a sleep follows it. Beyond it nothing is woken there ahead of need; what requests wait for is never held back.',
     }),
     sleeperBytes: z.int().min(67_108_864).max(17_592_186_044_416).optional().meta({
       description:

@@ -204,6 +204,13 @@ export const modelRules: readonly Rule<ModelSpec>[] = [
     holds: ({ pinPolicy, version: { weights } }) =>
       pinPolicy !== 'RequireDigest' || weights === undefined || mutablePartOf(weights) === undefined,
   },
+  {
+    at: ['spec'],
+    cel: "self.pinPolicy != 'RequireDigest' || !has(self.version.engine.image) || self.version.engine.image.contains('@sha256:')",
+    message: 'version.engine.image must end in @sha256:DIGEST, because pinPolicy is RequireDigest',
+    holds: ({ pinPolicy, version: { engine } }) =>
+      pinPolicy !== 'RequireDigest' || engine.image === undefined || engine.image.includes('@sha256:'),
+  },
   ...thirdPartyRules,
   {
     at: ['spec', 'version'],

@@ -2,6 +2,7 @@
 // own, loaded when it is asked for, since every long-running part reads this file too.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { systemClock } from '../lib/clock.ts';
+import { describeFaults } from '../sim/faults.ts';
 import type { ChatOptions } from './chat-answer.ts';
 import { CommandError, type CommandIo, type OutputFormat } from './io.ts';
 import type { ObjectApi } from './object-api.ts';
@@ -182,6 +183,7 @@ interface SimulateFlags {
   readonly start?: number;
   readonly spread?: number;
   readonly seed: number;
+  readonly faults?: string;
   readonly html?: string;
   readonly json?: boolean;
   readonly output: OutputFormat;
@@ -194,6 +196,8 @@ function addSimulate(program: Command, openIo: OpenIo): void {
   addLoadOptions(command);
   addFleetOptions(command);
   command
+    .option('--faults <list>', 'what goes wrong, by chance: wakeFails=0.005,nodeLoss=1/h (the list is below)')
+    .addHelpText('after', `\nWhat --faults may name, separated by commas:\n${describeFaults()}`)
     .option('--html <file>', 'write a page with plots')
     .option('--json', 'the same as --output json')
     .addOption(outputOption())
@@ -244,11 +248,25 @@ function addFleetOptions(command: Command): void {
 }
 
 function readSimulateFlags(flags: SimulateFlags): SimulateOptions {
-  const { trace, load, models, hours, times, goal, profile, minAwake, maxAwake, slots, slotsPerNode, seed, html } =
-    flags;
+  const {
+    trace,
+    load,
+    models,
+    hours,
+    times,
+    goal,
+    profile,
+    minAwake,
+    maxAwake,
+    slots,
+    slotsPerNode,
+    seed,
+    html,
+    faults,
+  } = flags;
   const ms = (seconds: number | undefined) => (seconds === undefined ? undefined : seconds * 1000);
   return withoutMissing({
-    ...{ trace, load, models, hours, times, profile, minAwake, maxAwake, slots, slotsPerNode, seed, html },
+    ...{ trace, load, models, hours, times, profile, minAwake, maxAwake, slots, slotsPerNode, seed, html, faults },
     ratePerSecond: flags.rate,
     policies: flags.policy,
     goal: goal / 100,

@@ -3,12 +3,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { systemClock } from '../lib/clock.ts';
+import { parseFaults } from '../sim/faults.ts';
 import { findStaticFleet, withSlots } from '../sim/hindsight.ts';
 import { generateLoad, type LoadName } from '../sim/load/generate.ts';
 import { type PolicyChoice, parsePolicies } from '../sim/policy/catalogue.ts';
 import type { PolicyFactory } from '../sim/policy/policy.ts';
 import { staticFleet } from '../sim/policy/static.ts';
-import { figureDocument, figureHeader, figureNotes, figureRow } from '../sim/report/figures.ts';
+import { failureNotes, figureDocument, figureHeader, figureNotes, figureRow } from '../sim/report/figures.ts';
 import { renderReport } from '../sim/report/html.ts';
 import type { Trace } from '../sim/request.ts';
 import type { Scenario } from '../sim/scenario.ts';
@@ -21,7 +22,7 @@ import { TraceError } from '../sim/trace/trace-error.ts';
 import { CommandError, type CommandIo, type OutputFormat, writeJson } from './io.ts';
 import { renderTable } from './table.ts';
 
-export interface SimulateOptions extends Omit<SetupOptions, 'faults'> {
+export interface SimulateOptions extends Omit<SetupOptions, 'faults' | 'faultRates'> {
   readonly trace?: string;
   readonly load?: LoadName;
   readonly ratePerSecond: number;
@@ -32,6 +33,8 @@ export interface SimulateOptions extends Omit<SetupOptions, 'faults'> {
   readonly policies: string;
   /** Share of the requests that the static fleet has to serve in time. */
   readonly goal: number;
+  /** As src/sim/faults.ts reads it. */
+  readonly faults?: string;
   readonly html?: string;
   readonly output: OutputFormat;
 }
@@ -41,7 +44,7 @@ const TRACE_BYTES_MAX = 512 * 1024 * 1024;
 
 export async function simulate(io: CommandIo, options: SimulateOptions): Promise<void> {
   const { scenario, choices } = refusing(() => ({
-    scenario: createScenario(loadTrace(options), options),
+    scenario: readScenario(options),
     choices: parsePolicies(options.policies),
   }));
   const { within, sentence } = judgeFeasibility(scenario);
@@ -55,7 +58,13 @@ export async function simulate(io: CommandIo, options: SimulateOptions): Promise
     return;
   }
   for (const note of notes) io.complain(`${note}\n`);
-  io.write(`${renderTable(figureHeader, results.map(figureRow))}\n${figureNotes.join('\n')}\n`);
+  const lines = [...figureNotes, ...failureNotes(results, scenario.faults)];
+  io.write(`${renderTable(figureHeader, results.map(figureRow))}\n${lines.join('\n')}\n`);
+}
+
+function readScenario({ faults, ...options }: SimulateOptions): Scenario {
+  const rates = faults === undefined ? {} : { faultRates: parseFaults(faults) };
+  return createScenario(loadTrace(options), { ...options, ...rates });
 }
 
 /** What a person can put right is one sentence. */

@@ -2,37 +2,38 @@
 // nothing of what they decide. Nothing is decided before the cluster's cache is synced and the slot keys are there.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ClusterObject } from '../api/group.ts';
-import { kinds, type Pod } from '../api/kinds.ts';
+import { kinds } from '../api/kinds.ts';
 import type { Demand } from '../api/link.ts';
-import type { Model } from '../api/model.ts';
 import { assert } from '../lib/assert.ts';
 import { every, type Timer } from '../lib/clock.ts';
 import type { Hub, HubHandlers, RouterSession } from '../ports/link.ts';
 import { createAdminHandler } from './admin.ts';
 import { RECONCILES_MAX, RESYNC_MS } from './bounds.ts';
+import type { BufferContext } from './capacity-buffer.ts';
 import { createDoor } from './door.ts';
 import { createFleet, type Fleet } from './fleet.ts';
 import { createKeyRing, type KeyRing } from './key-ring.ts';
 import { createLearnedStates, type LearnedStates } from './learned-state.ts';
 import { createLiveScaling, type LiveScaling } from './live-scaling.ts';
 import { reconcileModel } from './model-reconciler.ts';
+import { createObjectWatch, type ObjectWatch } from './object-watch.ts';
 import type { ControllerOptions } from './options.ts';
 import type { SeenChildren } from './owned-child.ts';
 import { createPins, type Pins } from './pins.ts';
-import { type PoolSetbacks, reconcilePool } from './pool-reconciler.ts';
+import type { PoolSetbacks } from './pool-context.ts';
+import { reconcilePool } from './pool-reconciler.ts';
 import { explainRefusal } from './refusals.ts';
 import { reconcileRevision } from './revision-reconciler.ts';
 import { loadKeySource } from './slot-keys.ts';
-import { poolUidOf, type SlotTemplate, stokerImage } from './slot-pod.ts';
+import { type SlotTemplate, stokerImage } from './slot-pod.ts';
 import { reconcileSlot } from './slot-reconciler.ts';
 import { createSpare } from './spare.ts';
-import { stagedRevisionOf } from './stager-pod.ts';
 import { createStaging, type Staging } from './staging.ts';
-import { stagingTroubleOf } from './staging-verdict.ts';
 import { createSteering, type Steering } from './steering.ts';
 import { createTrials, type Trials } from './trials.ts';
 import { createUpstreams, type Upstreams } from './upstreams.ts';
-import { isNodeLocal } from './weight-volumes.ts';
+import { WantedFiles } from './wanted-files.ts';
+import { KIND_OF, type Kind } from './work-kinds.ts';
 import { createWorkQueue, type Outcome, type WorkKey, type WorkQueue } from './work-queue.ts';
 
 export interface Controller {
@@ -48,19 +49,6 @@ export interface Controller {
 export function createController(options: ControllerOptions): Controller {
   return new RunningController(options);
 }
-
-type Kind = 'Pool' | 'Model' | 'Pin' | 'ModelRevision' | 'Upstream' | 'Slot' | 'Learned';
-
-/** The object that a key is about. */
-const KIND_OF = {
-  Pool: 'Pool',
-  Model: 'Model',
-  Pin: 'Model',
-  ModelRevision: 'ModelRevision',
-  Upstream: 'ModelRevision',
-  Slot: 'Pod',
-  Learned: 'Model',
-} as const satisfies Record<Kind, keyof typeof kinds>;
 
 class RunningController implements Controller {
   readonly #options: ControllerOptions;
@@ -79,19 +67,11 @@ class RunningController implements Controller {
   readonly #setbacks = new Map<string, PoolSetbacks>();
   readonly #spare = createSpare();
   readonly #ring: KeyRing;
-  /** Revisions that agents said something new about. */
-  readonly #stale = new Set<string>();
-  /** Revisions whose files somebody waits for, although there was no room for them. */
-  #wanted: ReadonlySet<string> = new Set();
-  /** What objects were, by name: one that is gone says no more whose it was. */
-  readonly #slots = new Map<string, { readonly pool: string; readonly uid: string }>();
-  /** The node of each slot whose node has a folder for weights. */
-  readonly #nodes = new Map<string, string>();
-  readonly #stagers = new Map<string, string>();
-  readonly #servedNames = new Map<string, string>();
-  readonly #modelOfRevision = new Map<string, string>();
+  readonly #files: WantedFiles;
+  readonly #objects: ObjectWatch;
   readonly handleAdmin: (request: IncomingMessage, response: ServerResponse) => void;
   readonly #children: SeenChildren = new Map();
+  readonly #buffers: BufferContext['buffers'] = new Map();
   #linkUrl: string | undefined;
   #linkPort = 0;
   #resync: Timer | undefined;
@@ -99,7 +79,7 @@ class RunningController implements Controller {
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    const { clock, rng, log, metrics, epoch, cluster, engineBuilds, simulatedClimb } = options;
+    const { clock, log, metrics, epoch, cluster, engineBuilds, simulatedClimb } = options;
     this.#fleet = createFleet(clock);
     this.#scaling = this.#createScaling();
     this.#learned = createLearnedStates({
@@ -116,14 +96,7 @@ class RunningController implements Controller {
       log,
       onChange: () => this.#steering.poke(),
     });
-    this.#queue = createWorkQueue<Kind>({
-      reconcile: (key, signal) => this.#reconcile(key, signal),
-      onOutcome: (key, outcome) => this.#onOutcome(key, outcome),
-      concurrencyMax: RECONCILES_MAX,
-      clock,
-      rng,
-      log,
-    });
+    this.#queue = this.#createQueue();
     this.#steering = createSteering({
       cluster,
       fleet: this.#fleet,
@@ -145,12 +118,20 @@ class RunningController implements Controller {
       metrics,
       onChange: (kind, name) => this.#queue.add(kind, name),
       onComplete: () => this.#lookAtAll(),
-      onPlanned: () => this.#lookAtStale(),
+      onPlanned: () => this.#files.lookAgain(),
+    });
+    const add = (kind: Kind, name: string) => this.#queue.add(kind, name);
+    this.#files = new WantedFiles({ cluster, steering: this.#steering, add });
+    this.#objects = createObjectWatch({
+      cluster,
+      places: options,
+      add,
+      onSlotGone: (podUid) => this.#forgetSlot(podUid),
     });
     this.#staging = createStaging(options, () => ({ ...options, image: stokerImage(this.#template()) }), {
       world: () => this.#steering.world(),
       isComplete: () => this.#steering.isComplete(),
-      isWanted: (model, revision) => this.#isWanted(model, revision),
+      isWanted: (model, revision) => this.#files.isWanted(model, revision),
     });
     this.#hub = options.createHub(this.#handlers());
     this.handleAdmin = createAdminHandler({
@@ -159,6 +140,18 @@ class RunningController implements Controller {
       clock,
       missing: () => this.#missing(),
       decisionOf: (model) => this.#steering.decisionOf(model),
+    });
+  }
+
+  #createQueue(): WorkQueue<Kind> {
+    const { clock, rng, log } = this.#options;
+    return createWorkQueue<Kind>({
+      reconcile: (key, signal) => this.#reconcile(key, signal),
+      onOutcome: (key, outcome) => this.#onOutcome(key, outcome),
+      concurrencyMax: RECONCILES_MAX,
+      clock,
+      rng,
+      log,
     });
   }
 
@@ -183,7 +176,10 @@ class RunningController implements Controller {
     const { port } = await this.#hub.start();
     this.#linkPort = port;
     this.#linkUrl = this.#options.linkUrlForSlots(port);
-    this.#unwatch = cluster.onChange((kind, name) => this.#onObject(kind, name));
+    this.#unwatch = cluster.onChange((kind, name) => {
+      this.#steering.poke();
+      this.#objects.changed(kind, name);
+    });
     this.#steering.start();
     this.#resync = every(clock, RESYNC_MS, () => this.#lookAtAll());
     this.#lookAtAll();
@@ -225,7 +221,7 @@ class RunningController implements Controller {
         const { isNews, revisions, climbs } = this.#fleet.report(session, message);
         for (const { model, climb } of climbs) this.#scaling.heardClimb(model, climb.from, climb.totalMs);
         if (!isNews) return;
-        for (const revision of revisions) this.#stale.add(revision);
+        this.#files.noteNews(revisions);
         this.#steering.poke();
       },
       onRouterMessage: (session, message) => {
@@ -255,151 +251,10 @@ class RunningController implements Controller {
     this.#options.metrics.set('linkSessions', { role: 'router' }, routers.size);
   }
 
-  /** A candidate is on trial because a person wants it; a stable revision is wanted when something is to be awake. */
-  #isWanted({ metadata, spec, status }: Model, revision: string): boolean {
-    if (status?.candidateRevision === revision || spec.scaling.minAwake > 0) return true;
-    return (this.#steering.decisionOf(metadata.name)?.decision.desired ?? 0) > 0;
-  }
-
-  /** Files that had no room are brought when somebody asks for them. */
-  #stageWanted(): void {
-    const wanted = new Set<string>();
-    for (const { model, stable } of this.#steering.world()?.models ?? []) {
-      if (stable === undefined || stagingTroubleOf(stable)?.isCold !== true) continue;
-      const { name } = stable.metadata;
-      if (!this.#isWanted(model, name)) continue;
-      wanted.add(name);
-      if (!this.#wanted.has(name)) this.#queue.add('ModelRevision', name);
-    }
-    this.#wanted = wanted;
-  }
-
-  /** Looked at once the planner has seen the report, too. */
-  #lookAtStale(): void {
-    const { cluster } = this.#options;
-    this.#stageWanted();
-    for (const revision of this.#stale) {
-      this.#queue.add('ModelRevision', revision);
-      const model = cluster.get(kinds.ModelRevision, revision)?.spec.modelName;
-      if (model !== undefined) this.#queue.add('Model', model);
-    }
-    this.#stale.clear();
-  }
-
-  #onObject(kind: string, name: string): void {
-    this.#steering.poke();
-    switch (kind) {
-      case 'Pool':
-        this.#queue.add('Pool', name);
-        for (const { metadata } of this.#options.cluster.list(kinds.Model)) {
-          this.#queue.add('Model', metadata.name);
-          this.#stageFor(metadata.name, { onlyMissing: true });
-        }
-        return;
-      case 'Model':
-        this.#onModel(name);
-        return;
-      case 'ModelRevision':
-        this.#onRevision(name);
-        return;
-      case 'Pod':
-        this.#onPod(name);
-        return;
-      default:
-    }
-  }
-
-  /** A name that becomes free or taken concerns the other Models that want it. */
-  #onModel(name: string): void {
-    const { cluster } = this.#options;
-    const servedName = cluster.get(kinds.Model, name)?.spec.servedName ?? this.#servedNames.get(name);
-    this.#queue.add('Model', name);
-    this.#stageFor(name);
-    this.#readKeysOf(name);
-    if (servedName === undefined) return;
-    if (cluster.get(kinds.Model, name) === undefined) this.#servedNames.delete(name);
-    else this.#servedNames.set(name, servedName);
-    for (const other of this.#servedNames) if (other[1] === servedName) this.#queue.add('Model', other[0]);
-  }
-
-  #onRevision(name: string): void {
-    const revision = this.#options.cluster.get(kinds.ModelRevision, name);
-    const model = revision?.spec.modelName ?? this.#modelOfRevision.get(name);
-    if (revision === undefined) this.#modelOfRevision.delete(name);
-    else this.#modelOfRevision.set(name, revision.spec.modelName);
-    if (revision?.spec.remote !== undefined) this.#queue.add('Upstream', name);
-    if (revision?.spec.weights?.fileSet !== undefined) this.#queue.add('ModelRevision', name);
-    if (model !== undefined) this.#queue.add('Model', model);
-  }
-
-  /** Whether a revision is in use, and in which pools, is for its Model to say. */
-  #stageFor(model: string, { onlyMissing = false } = {}): void {
-    const { cluster } = this.#options;
-    const { stableRevision, candidateRevision } = cluster.get(kinds.Model, model)?.status ?? {};
-    for (const revision of [stableRevision, candidateRevision]) {
-      const found = revision === undefined ? undefined : cluster.get(kinds.ModelRevision, revision);
-      if (found?.spec.weights?.fileSet === undefined) continue;
-      if (!onlyMissing || stagingTroubleOf(found) !== undefined) this.#queue.add('ModelRevision', found.metadata.name);
-    }
-  }
-
-  /** Whoever changes a Model may have mended its Secret a moment before. */
-  #readKeysOf(model: string): void {
-    const { cluster } = this.#options;
-    const { stableRevision, candidateRevision } = cluster.get(kinds.Model, model)?.status ?? {};
-    for (const revision of [stableRevision, candidateRevision]) {
-      const isRemote = revision !== undefined && cluster.get(kinds.ModelRevision, revision)?.spec.remote !== undefined;
-      if (isRemote) this.#queue.add('Upstream', revision);
-    }
-  }
-
   /** What was read of an upstream's key is something else now. */
   #onKey(model: string): void {
     this.#queue.add('Model', model);
     this.#steering.poke();
-  }
-
-  #onPod(name: string): void {
-    const { cluster } = this.#options;
-    const pod = cluster.get(kinds.Pod, name);
-    const known = this.#slots.get(name);
-    const { uid } = pod?.metadata ?? {};
-    if (known !== undefined && known.uid !== uid) this.#forgetSlot(known.uid);
-    this.#onNode(pod, known?.pool);
-    const poolUid = pod === undefined ? undefined : poolUidOf(pod);
-    const pool = cluster.list(kinds.Pool).find(({ metadata }) => metadata.uid === poolUid)?.metadata.name;
-    if (pod === undefined) this.#nodes.delete(name);
-    if (pod === undefined) this.#slots.delete(name);
-    else if (pool !== undefined && uid !== undefined) this.#slots.set(name, { pool, uid });
-    this.#onStager(pod, name);
-    if (pool !== undefined) this.#queue.add('Slot', name);
-    const owner = pool ?? known?.pool;
-    if (owner !== undefined) this.#queue.add('Pool', owner);
-  }
-
-  /** A slot that comes to a node with a folder of its own, or leaves one: files may have to be brought there. */
-  #onNode(pod: Pod | undefined, knownPool: string | undefined): void {
-    const { cluster } = this.#options;
-    const poolUid = pod === undefined ? undefined : poolUidOf(pod);
-    const pool = cluster
-      .list(kinds.Pool)
-      .find(({ metadata }) => metadata.uid === poolUid || (pod === undefined && metadata.name === knownPool));
-    if (pool === undefined || !isNodeLocal(pool, this.#options)) return;
-    const { name } = pod?.metadata ?? {};
-    const node = pod?.spec.nodeName;
-    if (name !== undefined && this.#nodes.get(name) === node) return;
-    if (name !== undefined && node !== undefined) this.#nodes.set(name, node);
-    for (const { metadata, spec } of cluster.list(kinds.Model)) {
-      if (spec.pools.includes(pool.metadata.name)) this.#stageFor(metadata.name);
-    }
-  }
-
-  #onStager(pod: Pod | undefined, name: string): void {
-    const revision = pod === undefined ? this.#stagers.get(name) : stagedRevisionOf(pod);
-    if (revision === undefined) return;
-    if (pod === undefined) this.#stagers.delete(name);
-    else this.#stagers.set(name, revision);
-    this.#queue.add('ModelRevision', revision);
   }
 
   #forgetSlot(podUid: string): void {
@@ -407,19 +262,12 @@ class RunningController implements Controller {
     this.#ring.forget(podUid);
   }
 
-  /** Level-driven: whatever was missed is seen here. */
+  /** Level-driven: whatever was missed is seen here, and what belongs to nobody any more is forgotten. */
   #lookAtAll(): void {
     const { cluster } = this.#options;
     if (!cluster.isSynced()) return;
-    for (const kind of ['Pool', 'Model', 'ModelRevision'] as const) {
-      for (const { metadata } of cluster.list<ClusterObject>(kinds[kind])) this.#queue.add(kind, metadata.name);
-    }
-    for (const { metadata, spec } of cluster.list(kinds.Model)) this.#servedNames.set(metadata.name, spec.servedName);
-    for (const { metadata } of cluster.list(kinds.Pod)) this.#onPod(metadata.name);
+    this.#objects.lookAtAll();
     const revisions = new Set(cluster.list(kinds.ModelRevision).map(({ metadata }) => metadata.name));
-    for (const { metadata, spec } of cluster.list(kinds.ModelRevision)) {
-      if (spec.remote !== undefined) this.#queue.add('Upstream', metadata.name);
-    }
     this.#learned.forgetExcept(new Set(cluster.list(kinds.Model).map(({ metadata }) => metadata.name)));
     this.#upstreams.forgetExcept(revisions);
     this.#fleet.forgetRevisionsExcept(revisions);
@@ -443,6 +291,7 @@ class RunningController implements Controller {
             linkPort: this.#linkPort,
             made: this.#made,
             children: this.#children,
+            buffers: this.#buffers,
             setbacks: this.#setbacks,
             spare: this.#spare,
           },

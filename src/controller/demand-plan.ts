@@ -92,7 +92,8 @@ export function listPools(world: World): PoolView[] {
     const { existing, coming, leaving } = world.slotCounts.get(metadata.name) ?? noSlots;
     const isGoing = metadata.deletionTimestamp !== undefined;
     const room = isGoing ? 0 : coming + Math.max(0, spec.slots.max - existing);
-    const { sleepersPerSlotMax, sleeperBytes } = spec;
-    return { name: metadata.name, sleepersPerSlotMax, sleeperBytes, room, leaving: isGoing ? 0 : leaving };
+    const { sleepersPerSlotMax, sleeperBytes, changesPerSlotHourMax: changesPerHourMax } = spec;
+    const bounds = { sleepersPerSlotMax, sleeperBytes, changesPerHourMax };
+    return { name: metadata.name, ...bounds, room, leaving: isGoing ? 0 : leaving };
   });
 }

@@ -1,5 +1,5 @@
 // What a revision pins of its engine: the build of one of ours, the image of one that is not, or that it runs as it is installed
-// on the one machine there is. Refuses what could never start here. Pure.
+// on the one machine there is. Refuses what could never start here. Pure: a tag stays one here, and pin-image.ts resolves it.
 import { isThirdParty, type ThirdPartyEngine } from '../api/engine-arguments.ts';
 import { INSTALLED_BUILD, imageDigestOf, renderImageBuild } from '../api/engine-image.ts';
 import type { Model } from '../api/model.ts';
@@ -12,7 +12,7 @@ export interface PinRefusal {
   readonly message: string;
 }
 
-type PinnedEngine = ModelRevision['spec']['engine'];
+export type PinnedEngine = ModelRevision['spec']['engine'];
 export type EngineFacts = Pick<ControllerOptions, 'engineBuilds' | 'slotPods' | 'allowsInstalledEngines'>;
 
 /** Of a version that runs in a slot. */
@@ -41,7 +41,7 @@ function refuseEngine(
 ): PinRefusal | undefined {
   if (slotPods !== undefined) {
     if (image !== undefined) return undefined;
-    const message = `${name} is not part of Stoker and runs from its own image. Set spec.version.engine.image to it, by digest.`;
+    const message = `${name} is not part of Stoker and runs from its own image. Set spec.version.engine.image to it.`;
     return { reason: 'ImageMissing', message };
   }
   if (image !== undefined) {

@@ -136,10 +136,15 @@ function decideLive(planner: FleetPlanner, looked: Looked): ReadonlyMap<string, 
   for (const { name } of live) decisions.set(name, { decision: keepUpstream(name) });
   // Only models that may use the same slots owe each other any.
   for (const [pools, group] of Map.groupBy(own, ({ model }) => model.spec.pools.join())) {
-    const models = new Map(group.map((one) => [one.name, readInput(one, looked)]));
+    const models = new Map(
+      group.map((one) => [
+        one.name,
+        { ...readInput(one, looked), forecastFloor: planner.forecastOf(one.name, world.wallMs) },
+      ]),
+    );
     const shared = new Set(pools.split(','));
     const slots = world.slots.filter(({ pool, isUsable }) => isUsable && shared.has(pool)).length;
-    const asked = { models, slots };
+    const asked = { models, slots, wallMs: world.wallMs };
     const orders = planner.decide(asked);
     const refused = new Set(checkOrders(asked, orders).map((finding) => noteFinding(finding, onFinding)));
     for (const [name, planned] of orders) {
@@ -159,7 +164,7 @@ function noteFinding(finding: OrderFinding, onFinding: LiveScalingOptions['onFin
   return finding.model;
 }
 
-function readInput(live: LiveModel, { world, guesses, copies }: Looked): ScalerInput {
+function readInput(live: LiveModel, { world, guesses, copies }: Looked): Omit<ScalerInput, 'forecastFloor'> {
   const { name, model, stable } = live;
   const revision = stable?.metadata.name ?? '';
   const { scaling, serving } = model.spec;
@@ -193,7 +198,6 @@ function readInput(live: LiveModel, { world, guesses, copies }: Looked): ScalerI
     pending,
     makeRoomMs: supply.hasFreeSleeper || ready > 0 ? 0 : (guesses.get(name)?.sleepMs ?? 0),
     lagMs: SCALE_LAG_MS,
-    forecastFloor: 0,
   };
 }
 

@@ -32,6 +32,7 @@ export interface SlotCounts {
 
 export interface World {
   readonly nowMs: number;
+  readonly wallMs: number;
   /** Models that have their name and are not being deleted. */
   readonly models: readonly LiveModel[];
   readonly revisions: ReadonlyMap<string, ModelRevision>;
@@ -81,6 +82,7 @@ export function observeWorld(cluster: Cluster, fleet: Fleet, time: ObservedAt): 
   }
   return {
     nowMs,
+    wallMs: time.wallMs,
     models: listLiveModels(cluster, revisions),
     revisions,
     pools,

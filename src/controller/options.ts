@@ -7,6 +7,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Rng } from '../lib/rng.ts';
 import type { Cluster } from '../ports/cluster.ts';
+import type { ImageResolver } from '../ports/images.ts';
 import type { Hub, HubHandlers } from '../ports/link.ts';
 import type { ProgressReader } from '../ports/stager-progress.ts';
 import type { SourceResolver, WeightsResolver } from '../ports/weights.ts';
@@ -19,6 +20,8 @@ export interface ControllerOptions {
   readonly weights: WeightsResolver;
   /** Asks the sources that weights are downloaded from. */
   readonly sources: SourceResolver;
+  /** Asks registries which image a tag leads to. */
+  readonly images: ImageResolver;
   /** Asks stagers how far they are. */
   readonly progress: ProgressReader;
   /** Set in local mode: where every process of this machine finds downloaded weights. */

@@ -84,7 +84,8 @@ function addressesOf({ http, hub, s3, oci }: WeightSource): string[] {
   ];
 }
 
-function isAllowed(url: string): boolean {
+/** Whether the controller sends requests there. A name may still lead anywhere: only what is written is judged. */
+export function isAllowed(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const host = literalHost(new URL(url));
   return host === undefined || !isRefusedAddress(host);

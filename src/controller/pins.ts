@@ -19,6 +19,7 @@ import { API_KEY_ANNOTATION, PATH_ANNOTATION } from './launch.ts';
 import type { ControllerOptions } from './options.ts';
 import { findOwned, ownedBy } from './ownership.ts';
 import { pinDownload } from './pin-download.ts';
+import { pinImage } from './pin-image.ts';
 import { outcomeOfError } from './status.ts';
 import { done, type Outcome } from './work-queue.ts';
 
@@ -89,7 +90,9 @@ async function pin(
 ): Promise<PinResult> {
   const { remote } = model.spec.version;
   if (remote !== undefined) return pinRemote(model, { remote, key }, { options, signal });
-  const engine = pinEngine(model.spec, options);
+  const named = pinEngine(model.spec, options);
+  if (!named.ok) return named;
+  const engine = await pinImage(model.spec, named.value, { ...options, signal });
   if (!engine.ok) return engine;
   const weights = await resolve(model, options, signal);
   if (!weights.ok) return weights;
@@ -196,9 +199,12 @@ function renderRevision(
     const message = `spec.version.contextLength is ${contextLength}, and the model was trained for ${trainedContextLength} tokens. Lower it, or leave it out.`;
     return fail({ reason: 'ContextTooLong', message });
   }
+  // What a tag led to makes the same revision as its digest would have.
+  const hashed =
+    engine.image === undefined ? version : { ...version, engine: { ...version.engine, image: engine.image } };
   return ok(
     frameRevision(model, {
-      digest: revisionDigest({ version, weightsSha256: weights.sha256 }),
+      digest: revisionDigest({ version: hashed, weightsSha256: weights.sha256 }),
       annotations: { [VERSION_ANNOTATION]: key },
       pinned: {
         weights,

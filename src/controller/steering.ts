@@ -2,7 +2,8 @@
 // all models and slots at once. Owns the last decisions and what slots were assigned. Never waits for anything in between.
 import { kinds } from '../api/kinds.ts';
 import { type OwnEngine, type Rung, residentRungs, rungs } from '../api/link.ts';
-import { checkPlacement } from '../core/check/placement.ts';
+import { createChurnBudget } from '../core/check/churn.ts';
+import { checkPlacement, type Finding } from '../core/check/placement.ts';
 import { planPlacement } from '../core/plan/place.ts';
 import type { CopyOrder, Placement, PlaceSnapshot } from '../core/plan/placement.ts';
 import { listOpenInstances } from '../core/plan/routing.ts';
@@ -108,6 +109,8 @@ class PlanningLoop implements Steering {
   readonly #withdraw: ReturnType<typeof createWithdrawals>;
   readonly #keys: KeyChanges;
   readonly #sleepMemory = createSleepMemory();
+  readonly #churn = createChurnBudget();
+  #found: ReadonlySet<string> = new Set();
   readonly #decisions = new Map<string, Decided>();
   #views: ReadonlyMap<string, ModelView> = new Map();
   #lacking: ReadonlyMap<string, readonly (string | undefined)[]> = new Map();
@@ -212,7 +215,7 @@ class PlanningLoop implements Steering {
     };
     const snapshot = this.#isComplete ? this.#addCopies(seen, base) : base;
     const placement = planPlacement(snapshot);
-    this.#assign(snapshot, placement);
+    this.#assign(snapshot, placement, time.nowMs);
     this.#noteLacking(placement, seen);
     if (this.#isComplete) this.#noteSpare({ world: seen, snapshot, placement, wallMs: time.wallMs });
     // Read again: slots are assigned something else now.
@@ -255,22 +258,35 @@ class PlanningLoop implements Steering {
   }
 
   /** What the linter finds fault with is not carried out: a slot keeps what it has, and everybody can see why. */
-  #assign(snapshot: PlaceSnapshot, placement: Placement): void {
-    const { fleet, log, metrics } = this.#options;
-    const findings = checkPlacement(snapshot, placement);
-    for (const { rule, sentence } of findings) {
-      metrics.count('planFindings', { rule });
-      log.error({ rule, sentence }, 'a plan was not carried out');
-    }
+  #assign(snapshot: PlaceSnapshot, placement: Placement, nowMs: number): void {
+    const { fleet, log } = this.#options;
+    const findings = [...checkPlacement(snapshot, placement), ...this.#churn.check(nowMs, snapshot, placement)];
+    this.#noteFindings(findings);
     if (findings.some((finding) => finding.podUid === undefined)) return;
     const refused = new Set(findings.map((finding) => finding.podUid));
-    for (const [podUid, assigned] of placement.assigned) {
+    const allowed = new Map([...placement.assigned].filter(([podUid]) => !refused.has(podUid)));
+    this.#churn.note(nowMs, snapshot, allowed);
+    for (const [podUid, assigned] of allowed) {
       const record = fleet.agents.get(podUid);
-      if (record !== undefined && !refused.has(podUid)) record.assigned = assigned;
+      if (record !== undefined) record.assigned = assigned;
     }
+    const kept = new Set(snapshot.slots.flatMap(({ podUid, name }) => (refused.has(podUid) ? [name] : [])));
     for (const { slot, model, revision, to, reason } of placement.moves) {
-      log.info({ slot, model, revision, to, reason }, 'an instance is moved');
+      if (!kept.has(slot)) log.info({ slot, model, revision, to, reason }, 'an instance is moved');
     }
+  }
+
+  /** Each is counted at every plan, and said once as long as it lasts. */
+  #noteFindings(findings: readonly Finding[]): void {
+    const { log, metrics } = this.#options;
+    const sentences = new Set(findings.map(({ sentence }) => sentence));
+    for (const { rule, sentence } of findings) {
+      metrics.count('planFindings', { rule });
+      if (this.#found.has(sentence)) continue;
+      if (rule === 'TooManyChanges') log.warn({ rule, sentence }, 'nothing is woken in a slot ahead of need');
+      else log.error({ rule, sentence }, 'a plan was not carried out');
+    }
+    this.#found = sentences;
   }
 
   #noteLacking(placement: Placement, world: World): void {

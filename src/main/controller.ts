@@ -34,6 +34,7 @@ import type { Cluster } from '../ports/cluster.ts';
 import type { HubHandlers } from '../ports/link.ts';
 import type { WeightsResolver } from '../ports/weights.ts';
 import { createFileProgress, createServedProgress } from '../stager/progress.ts';
+import { createImageResolver } from '../stager/resolve-image.ts';
 import { createSourceResolver } from '../stager/resolve-source.ts';
 import { createLog } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
@@ -226,6 +227,7 @@ async function controllerOptions(settings: Settings, { namespace, epoch }: { nam
   return {
     weights: createWeights(),
     sources: createSourceResolver(systemClock),
+    images: createImageResolver(systemClock),
     localWeightsFolder,
     progress:
       localWeightsFolder === undefined

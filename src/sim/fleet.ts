@@ -24,6 +24,7 @@ export interface Fleet {
   /** Puts into the slots what is there before time begins. */
   begin(awake: ReadonlyMap<string, number>): void;
   loseNode(node: number): void;
+  restoreNode(node: number): void;
   nodeOf(slot: string): string;
   readModel(model: string): FleetFigures;
 }
@@ -63,16 +64,21 @@ export function createFleet(scenario: Scenario, events: EventQueue, hooks: Fleet
       hooks: slotHooks,
       profileOf: (model) => profiles.get(model) ?? filler,
       spread: (sigma) => (sigma === 0 ? 1 : Math.exp(sigma * normal(rng.next(), rng.next()))),
+      leakMiB: faults.leakMiB,
       failsWake: () => faults.failedWakes > 0 && rng.next() < faults.failedWakes,
     });
   });
   const nodeNames = new Map(slots.map(({ name }, index) => [name, `node-${Math.floor(index / fleet.slotsPerNode)}`]));
+  const slotsOf = (node: number) => slots.slice(node * fleet.slotsPerNode, (node + 1) * fleet.slotsPerNode);
   return {
     slots,
     begin: (awake) => placeFirst(scenario, slots, awake),
     nodeOf: (name) => nodeNames.get(name) ?? '',
     loseNode(node) {
-      for (const slot of slots.slice(node * fleet.slotsPerNode, (node + 1) * fleet.slotsPerNode)) slot.lose();
+      for (const slot of slotsOf(node)) slot.lose();
+    },
+    restoreNode(node) {
+      for (const slot of slotsOf(node)) slot.restore();
     },
     readModel: (model) => ({
       ...readSlots(

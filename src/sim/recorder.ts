@@ -28,17 +28,35 @@ export interface Finished {
 
 export type RungMs = Partial<Record<Rung, number>>;
 
+export interface Counts {
+  wakes: number;
+  starts: number;
+  sleeps: number;
+  failedWakes: number;
+  leaks: number;
+  /** Requests whose engine went away. */
+  begunAgain: number;
+  /** Climbs for which a sleeper stood in a free slot, and those of them that took one. */
+  freeCopies: number;
+  takenCopies: number;
+}
+
 export interface Recorder {
   readonly requests: readonly Finished[];
   readonly timeline: readonly TimelineRow[];
   readonly rungMs: ReadonlyMap<string, RungMs>;
-  readonly counts: { wakes: number; starts: number; sleeps: number; failedWakes: number; turns: number };
+  readonly counts: Counts;
   onRung(instance: SimInstance, before: Rung, nowMs: number): void;
+  onFailed(why: 'FailedWake' | 'Leak'): void;
+  /** Their engine went away: they begin again. */
+  onLost(requests: number): void;
+  /** What a plan made of the sleepers that stood free (src/sim/copy-use.ts). */
+  onCopyUse(use: { readonly free: number; readonly taken: number }): void;
   onArrival(request: SimRequest): void;
   onFirstToken(request: SimRequest): void;
   onUnfinished(request: SimRequest): void;
   onQueue(atMs: number, queued: number): void;
-  /** Brings the time on rungs up to now; called before the figures are read. */
+  /** Brings the time on rungs up to now; called once, before the figures are read. */
   settle(nowMs: number): void;
 }
 
@@ -57,7 +75,7 @@ export function createRecorder({ models, spanMs, rows }: RecorderOptions): Recor
   const timeline: TimelineRow[] = [];
   const rungMs = new Map<string, RungMs>();
   const open = new Map<SimInstance, number>();
-  const counts = { wakes: 0, starts: 0, sleeps: 0, failedWakes: 0, turns: 0 };
+  const counts = emptyCounts();
   const rowAt = (atMs: number): TimelineRow => {
     const index = Math.max(0, Math.floor(atMs / stepMs));
     while (timeline.length <= index) timeline.push(emptyRow(timeline.length * stepMs));
@@ -86,8 +104,9 @@ export function createRecorder({ models, spanMs, rows }: RecorderOptions): Recor
       if (fromMs !== undefined) spend(instance, before, { fromMs, toMs: nowMs });
       if (instance.rung === 'Absent') open.delete(instance);
       else open.set(instance, nowMs);
-      countMove(counts, before, instance.rung);
+      countMove(counts, instance.rung);
     },
+    ...counters(counts),
     onArrival: (request) => {
       rowAt(request.atMs).arrivals += 1;
     },
@@ -102,7 +121,40 @@ export function createRecorder({ models, spanMs, rows }: RecorderOptions): Recor
         spend(instance, instance.rung, { fromMs, toMs: nowMs });
         open.set(instance, nowMs);
       }
+      fillLast(timeline.at(-1), (nowMs - (timeline.at(-1)?.atMs ?? nowMs)) / stepMs);
     },
+  };
+}
+
+/** A run ends within a step: its means are over what there was of it. */
+function fillLast(row: TimelineRow | undefined, share: number): void {
+  if (row === undefined || share <= 0 || share >= 1) return;
+  row.awake /= share;
+  row.climbing /= share;
+  row.asleep /= share;
+}
+
+/** What is only counted. */
+function counters(counts: Counts): Pick<Recorder, 'onFailed' | 'onLost' | 'onCopyUse'> {
+  return {
+    onFailed(why) {
+      if (why === 'Leak') counts.leaks += 1;
+      else counts.failedWakes += 1;
+    },
+    onLost(requests) {
+      counts.begunAgain += requests;
+    },
+    onCopyUse({ free, taken }) {
+      counts.freeCopies += free;
+      counts.takenCopies += taken;
+    },
+  };
+}
+
+function emptyCounts(): Counts {
+  return {
+    ...{ wakes: 0, starts: 0, sleeps: 0, failedWakes: 0, leaks: 0 },
+    ...{ begunAgain: 0, freeCopies: 0, takenCopies: 0 },
   };
 }
 
@@ -126,9 +178,8 @@ function spreadOver(fromMs: number, toMs: number, stepMs: number, add: (atMs: nu
   }
 }
 
-function countMove(counts: Recorder['counts'], before: Rung, rung: Rung): void {
+function countMove(counts: Counts, rung: Rung): void {
   if (rung === 'Waking') counts.wakes += 1;
   if (rung === 'Starting') counts.starts += 1;
   if (rung === 'Sleeping' || rung === 'Stopping') counts.sleeps += 1;
-  if (before === 'Waking' && rung === 'Absent') counts.failedWakes += 1;
 }

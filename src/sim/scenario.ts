@@ -29,13 +29,25 @@ export interface FleetShape {
 export interface Faults {
   /** Share of wakes that end in a failed process. */
   readonly failedWakes: number;
+  /** Memory that an engine holds more after each of its sleeps than after the one before. */
+  readonly leakMiB: number;
   /** Routers say nothing in these spans. */
   readonly silences: readonly { readonly fromMs: number; readonly toMs: number }[];
-  /** A node is gone from this time on. */
-  readonly lostNodes: readonly { readonly atMs: number; readonly node: number }[];
+  readonly lostNodes: readonly LostNode[];
 }
 
-export const noFaults: Faults = { failedWakes: 0, silences: [], lostNodes: [] };
+/** A node is gone from a time on. */
+export interface LostNode {
+  readonly atMs: number;
+  readonly node: number;
+  /** When another one stands in its place, with nothing in it but the weights. Missing: never. */
+  readonly backMs?: number;
+  /** What it took to get it, for the report. */
+  readonly failedProvisions?: number;
+  readonly isAllocatableLate?: boolean;
+}
+
+export const noFaults: Faults = { failedWakes: 0, leakMiB: 0, silences: [], lostNodes: [] };
 
 export interface Scenario {
   readonly trace: Trace;

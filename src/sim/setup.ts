@@ -1,9 +1,10 @@
 // From what somebody asks for to a scenario that can run: contradictions are refused with the arithmetic, and an objective that
 // physics does not allow is told with the bound that makes it so. Pure.
 import { headroomRanks } from '../core/plan/scale/settings.ts';
+import { drawFaults, type FaultRates } from './faults.ts';
 import { type ModelProfile, modelProfiles, type ProfileName } from './profile.ts';
 import type { Trace } from './request.ts';
-import { type Faults, noFaults, type Scenario, type SimModel } from './scenario.ts';
+import { type Faults, type FleetShape, noFaults, type Scenario, type SimModel } from './scenario.ts';
 import { SetupError } from './setup-error.ts';
 
 export interface SetupOptions {
@@ -23,7 +24,10 @@ export interface SetupOptions {
   readonly startMs?: number;
   /** Spread of climbs; 0 makes all alike. */
   readonly sigma?: number;
+  /** Exactly these. */
   readonly faults?: Faults;
+  /** By chance, so many. */
+  readonly faultRates?: FaultRates;
   readonly seed: number;
 }
 
@@ -50,15 +54,21 @@ export function createScenario(trace: Trace, options: SetupOptions): Scenario {
     const sum = `${minAwake} × ${names.length} models = ${minAwake * names.length}`;
     throw new SetupError(`The least awake needs ${sum} slots, and there are ${slots}.`);
   }
-  const fleet = {
+  const fleet: FleetShape = {
     slots,
     slotsPerNode,
     wakesAtFullRate: WAKES_AT_FULL_RATE,
     sleepersPerSlotMax,
-    begin: options.isCold ? ('Nothing' as const) : ('Asleep' as const),
+    begin: options.isCold ? 'Nothing' : 'Asleep',
     isOccupied,
   };
-  return { trace, models, fleet, faults: options.faults ?? noFaults, seed };
+  return { trace, models, fleet, faults: options.faults ?? chooseFaults(trace, fleet, options), seed };
+}
+
+function chooseFaults(trace: Trace, fleet: FleetShape, { faultRates, seed }: SetupOptions): Faults {
+  if (faultRates === undefined) return noFaults;
+  const nodes = Math.ceil(fleet.slots / fleet.slotsPerNode);
+  return drawFaults(faultRates, { spanMs: trace.requests.at(-1)?.atMs ?? 0, nodes, seed });
 }
 
 function checkLimits({ minAwake, maxAwake, slots, isCold, isOccupied, sleepersPerSlotMax }: SetupOptions): void {

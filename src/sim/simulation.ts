@@ -1,9 +1,11 @@
 // One run: a trace, a fleet and a policy, from the first request to the last answer. Placement is the controller's own
 // (src/core/plan/place.ts); only time, engines and requests are simulated. Deterministic: the same scenario gives the same run.
+import { createChurnBudget } from '../core/check/churn.ts';
 import { checkPlacement } from '../core/check/placement.ts';
 import { planPlacement } from '../core/plan/place.ts';
 import type { Claim, PlaceSnapshot } from '../core/plan/placement.ts';
 import { assert } from '../lib/assert.ts';
+import { readCopyUse } from './copy-use.ts';
 import { createEventQueue, type Scheduled } from './event-queue.ts';
 import { createFleet, FILLER, type Fleet } from './fleet.ts';
 import { createGateway, type Gateway } from './gateway.ts';
@@ -33,6 +35,7 @@ export class Simulation {
   #next = 0;
   #urgent: Scheduled | undefined;
   #peakOrdered = 0;
+  readonly #churn = createChurnBudget();
 
   constructor(scenario: Scenario, createPolicy: PolicyFactory) {
     this.#scenario = scenario;
@@ -104,7 +107,11 @@ export class Simulation {
         this.#gateway.join(instance);
         this.#gateway.offer(instance.model);
       },
-      onLost: (requests) => this.#gateway.giveBack(requests),
+      onFailed: (_instance, why) => this.#recorder.onFailed(why),
+      onLost: (requests) => {
+        this.#recorder.onLost(requests.length);
+        this.#gateway.giveBack(requests);
+      },
     });
   }
 
@@ -139,8 +146,9 @@ export class Simulation {
   }
 
   #scheduleLosses(): void {
-    for (const { atMs, node } of this.#scenario.faults.lostNodes) {
+    for (const { atMs, node, backMs } of this.#scenario.faults.lostNodes) {
       this.#events.at(atMs, () => this.#fleet.loseNode(node));
+      if (backMs !== undefined) this.#events.at(backMs, () => this.#fleet.restoreNode(node));
     }
   }
 
@@ -165,8 +173,12 @@ export class Simulation {
     const placement = planPlacement(snapshot);
     const findings = checkPlacement(snapshot, placement);
     assert(findings.length === 0, `a plan keeps the rules (${findings[0]?.sentence})`);
+    this.#recorder.onCopyUse(readCopyUse(snapshot, placement));
+    const refused = new Set(this.#churn.check(nowMs, snapshot, placement).map(({ podUid }) => podUid));
+    const allowed = new Map([...placement.assigned].filter(([podUid]) => !refused.has(podUid)));
+    this.#churn.note(nowMs, snapshot, allowed);
     for (const slot of this.#fleet.slots) {
-      const assigned = placement.assigned.get(slot.name);
+      const assigned = allowed.get(slot.name);
       if (assigned !== undefined) slot.assign(assigned);
     }
     const ordered = this.#fleet.slots.filter(({ wanted }) => wanted !== undefined && !wanted.startsWith(FILLER));

@@ -19,6 +19,8 @@ export interface SimInstance {
   /** Where the climb under way, or the last one, began. */
   from: 'Staged' | 'Asleep';
   failures: number;
+  /** Of this process. */
+  sleeps: number;
   work: Scheduled | undefined;
 }
 
@@ -29,6 +31,8 @@ export interface SlotHooks extends Pick<ReplicaHooks, 'onFirstToken'> {
   /** Another model is wanted awake here, or none. */
   onWanted(slot: SimSlot, before: string | undefined): void;
   onClimbed(instance: SimInstance, tookMs: number): void;
+  /** A process ended that was to stay. */
+  onFailed(instance: SimInstance, why: 'FailedWake' | 'Leak'): void;
   /** The engine went away with requests in it. */
   onLost(requests: readonly SimRequest[]): void;
 }
@@ -44,7 +48,11 @@ export interface SlotOptions {
   spread(sigma: number): number;
   /** Whether this wake goes wrong. */
   failsWake(): boolean;
+  readonly leakMiB: number;
 }
+
+/** What an engine may hold more than after its first sleep before it is ended, as an agent's default. */
+const SLEEP_GROWTH_MIB_MAX = 512;
 
 export class SimSlot {
   readonly name: string;
@@ -80,6 +88,11 @@ export class SimSlot {
     this.#isGone = true;
     for (const instance of this.instances.values()) this.#end(instance);
     this.#setAssigned([]);
+  }
+
+  /** Another node stands in its place. */
+  restore(): void {
+    this.#isGone = false;
   }
 
   /** The model that is to be awake here. */
@@ -119,6 +132,7 @@ export class SimSlot {
       replica: undefined,
       from,
       failures: 0,
+      sleeps: 0,
       work: undefined,
     };
     this.instances.set(model, instance);
@@ -169,10 +183,23 @@ export class SimSlot {
     const isKept = this.#keeps(instance);
     this.#move(instance, isKept ? 'Sleeping' : 'Stopping');
     instance.work = events.at(events.nowMs + (isKept ? sleepMs : stopMs) * spread(sigma), () => {
-      if (isKept) this.#move(instance, 'Asleep');
+      if (isKept) this.#endSleep(instance);
       else this.#end(instance);
       this.#advance();
     });
+  }
+
+  /** Who holds too much more than after its first sleep is ended, and its copy is gone. */
+  #endSleep(instance: SimInstance): void {
+    instance.sleeps += 1;
+    if ((instance.sleeps - 1) * this.#options.leakMiB <= SLEEP_GROWTH_MIB_MAX) {
+      this.#move(instance, 'Asleep');
+      return;
+    }
+    this.#options.hooks.onFailed(instance, 'Leak');
+    this.#end(instance);
+    const { model } = instance;
+    this.#setAssigned(this.assigned.filter((one) => one.model !== model || one.rung === 'Awake'));
   }
 
   #climb(model: string): void {
@@ -201,6 +228,7 @@ export class SimSlot {
     if (isFailing) {
       // A wrong wake ends the process: what is left is a start from the weights.
       instance.failures += 1;
+      hooks.onFailed(instance, 'FailedWake');
       this.#end(instance);
       this.#advance();
       return;

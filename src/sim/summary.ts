@@ -1,6 +1,6 @@
 // The figures of a run in one place: how many requests were within their objective, what it cost, how they were met.
 // Computes from what was recorded; never looks at the fleet.
-import type { Finished, Recorder, RungMs, TimelineRow } from './recorder.ts';
+import type { Counts, Finished, Recorder, RungMs, TimelineRow } from './recorder.ts';
 import type { Scenario } from './scenario.ts';
 
 export interface RunResult {
@@ -22,11 +22,27 @@ export interface RunResult {
   readonly wakes: number;
   readonly starts: number;
   readonly sleeps: number;
-  readonly failedWakes: number;
+  readonly failures: FailureCounts;
+  /** Climbs for which a sleeper stood in a free slot, and those that took one; `woken` without the wakes that failed. */
+  readonly copies: { readonly free: number; readonly taken: number; readonly woken: number };
   /** Requests that never got a first token. */
   readonly unserved: number;
   readonly timeline: readonly TimelineRow[];
   readonly finished: readonly Finished[];
+}
+
+/** What went wrong in a run, and what came of it. */
+export interface FailureCounts {
+  readonly failedWakes: number;
+  /** Engines that were ended because they held too much memory asleep. */
+  readonly leaks: number;
+  readonly silences: number;
+  readonly lostNodes: number;
+  readonly failedProvisions: number;
+  /** New nodes whose accelerators came late. */
+  readonly lateNodes: number;
+  /** Requests whose engine went away. */
+  readonly begunAgain: number;
 }
 
 export interface RunRecord {
@@ -58,10 +74,29 @@ export function summarize({ policy, scenario, recorder, endMs, peakOrdered }: Ru
     wakes: counts.wakes,
     starts: counts.starts,
     sleeps: counts.sleeps,
-    failedWakes: counts.failedWakes,
+    failures: countFailures(scenario, counts),
+    copies: {
+      free: counts.freeCopies,
+      taken: counts.takenCopies,
+      woken: Math.max(0, counts.takenCopies - counts.failedWakes),
+    },
     unserved: requests.filter(({ waitMs }) => !Number.isFinite(waitMs)).length,
     timeline,
     finished: requests,
+  };
+}
+
+function countFailures({ faults, fleet }: Scenario, { failedWakes, leaks, begunAgain }: Counts): FailureCounts {
+  // A fleet of hindsight is smaller, and has only some of the nodes.
+  const lost = faults.lostNodes.filter(({ node }) => node * fleet.slotsPerNode < fleet.slots);
+  return {
+    failedWakes,
+    leaks,
+    silences: faults.silences.length,
+    lostNodes: lost.length,
+    failedProvisions: lost.reduce((total, { failedProvisions = 0 }) => total + failedProvisions, 0),
+    lateNodes: lost.filter(({ isAllocatableLate }) => isAllocatableLate === true).length,
+    begunAgain,
   };
 }
 

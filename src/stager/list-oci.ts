@@ -69,15 +69,24 @@ export async function listOci(
 }
 
 async function readManifest({ client, base, shown }: Registry, name: string, signal: AbortSignal): Promise<Manifest> {
-  const answer = await client.ask({ url: `${base}/manifests/${name}`, headers: { accept: ACCEPT } }, signal);
-  const bytes = await readBytes(answer, MANIFEST_BYTES_MAX);
-  const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  const { bytes, digest } = await fetchManifest(client, { url: `${base}/manifests/${name}`, accept: ACCEPT }, signal);
   if (name.startsWith('sha256:') && name !== digest) {
     throw new StageError('HashMismatch', `The registry answered another manifest than ${name} of ${shown}.`);
   }
   const parsed = manifestSchema.safeParse(parseJson(bytes.toString('utf8')));
   if (parsed.success) return parsed.data;
   throw new StageError('SourceRefused', `The registry's answer for ${shown} is no manifest.`);
+}
+
+/** The bytes of a manifest, and the digest that they are known by. */
+export async function fetchManifest(
+  client: SourceClient,
+  { url, accept }: { readonly url: string; readonly accept: string },
+  signal: AbortSignal,
+): Promise<{ readonly bytes: Buffer; readonly digest: string }> {
+  const answer = await client.ask({ url, headers: { accept } }, signal);
+  const bytes = await readBytes(answer, MANIFEST_BYTES_MAX);
+  return { bytes, digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}` };
 }
 
 function pinLayer({ mediaType, digest, size, annotations = {} }: Layer, { base, shown }: Registry) {

@@ -50,8 +50,8 @@ export function createSourceClient(options: SourceClientOptions): SourceClient {
 class Client implements SourceClient {
   readonly #signer: Signer;
   readonly #agent: Agent;
-  /** Of registries, by realm and scope. */
-  readonly #tokens = new Map<string, string>();
+  /** Of registries, by repository: the Authorization header that it takes. */
+  readonly #granted = new Map<string, string>();
 
   constructor(signer: Signer, agent: Agent) {
     this.#signer = signer;
@@ -83,17 +83,24 @@ class Client implements SourceClient {
   ): Promise<SourceAnswer> {
     const plain = { ...headers, 'accept-encoding': 'identity' };
     const signed = isHome ? signHeaders(this.#signer, { method, url, headers: plain }) : {};
-    const known = isHome ? this.#knownToken(url) : {};
+    const known = isHome ? this.#knownGrant(url) : {};
     const first = await this.#send(url, { method, headers: { ...plain, ...signed, ...known } }, signal);
     if (first.status !== 401 || !isHome || this.#signer.source !== 'Oci') return first;
     first.body.destroy();
-    const token = await this.#fetchToken(url, first, signal);
-    return this.#send(url, { method, headers: { ...plain, authorization: `Bearer ${token}` } }, signal);
+    const authorization = this.#basicGrant(first) ?? `Bearer ${await this.#fetchToken(url, first, signal)}`;
+    this.#granted.set(repositoryOf(url), authorization);
+    return this.#send(url, { method, headers: { ...plain, authorization } }, signal);
   }
 
-  #knownToken(url: URL): Headers {
-    const token = this.#tokens.get(repositoryOf(url));
-    return token === undefined ? {} : { authorization: `Bearer ${token}` };
+  #knownGrant(url: URL): Headers {
+    const authorization = this.#granted.get(repositoryOf(url));
+    return authorization === undefined ? {} : { authorization };
+  }
+
+  /** Small registries ask for name and password at once, without a service that hands out tokens. */
+  #basicGrant({ headers }: SourceAnswer): string | undefined {
+    const isAsked = /^basic\b/i.test(String(headers['www-authenticate'] ?? ''));
+    return isAsked ? basicHeaders(this.#signer.credentials).authorization : undefined;
   }
 
   /** As the distribution specification's token authentication has it. */
@@ -115,7 +122,6 @@ class Client implements SourceClient {
       .safeParse(parseJson(await readText(answer, TOKEN_BYTES_MAX)));
     const token = said.data?.token ?? said.data?.access_token;
     if (token === undefined) throw new StageError('SourceRefused', `${shownUrl(realm.href)} gave no token.`);
-    this.#tokens.set(repositoryOf(url), token);
     return token;
   }
 

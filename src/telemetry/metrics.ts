@@ -169,7 +169,7 @@ export const metricTable = {
   agentDoubleResidence: {
     kind: 'counter',
     name: 'stoker_agent_double_residence_total',
-    help: 'Times that two instances of this slot held its accelerator at once. Anything but 0 is a mistake in Stoker.',
+    help: 'Times that two instances of this slot held its accelerator at once. Anything but 0 is a mistake in Stoker, but for TooManyChanges: where something woke as often within an hour as Pool.spec.changesPerSlotHourMax allows, nothing more does ahead of need.',
     labels: {},
   },
   climbSeconds: {
@@ -209,7 +209,7 @@ export const metricTable = {
   planFindings: {
     kind: 'counter',
     name: 'stoker_plan_findings_total',
-    help: 'Rules that a plan broke, so that it was not carried out. Anything but 0 is a mistake in Stoker.',
+    help: 'Rules that a plan broke, so that it was not carried out. Anything but 0 is a mistake in Stoker, but for TooManyChanges: where something woke as often within an hour as Pool.spec.changesPerSlotHourMax allows, nothing more does ahead of need.',
     labels: {
       rule: [
         'TwoAwake',
@@ -219,7 +219,9 @@ export const metricTable = {
         'TooManyAsleep',
         'TooLargeAsleep',
         'TooManyAwake',
+        'TooManySlots',
         'LoweredInTheDark',
+        'TooManyChanges',
         'BeyondMax',
         'BelowMin',
         'LoweredOnOldNews',

@@ -40,6 +40,7 @@ const controller = createController({
   },
   weights: { resolve: async () => unreached },
   sources: { resolveSource: async () => fail({ reason: 'FilesMissing', message: 'There is no source.' }) },
+  images: { resolveImage: async () => fail({ type: 'NotFound', message: 'There is no image.' }) },
   progress: { read: async () => undefined },
   allowsHostPath: undefined,
   engineBuilds: { Llama: BUILD, Sim: SIMULATED_BUILD },

@@ -138,6 +138,18 @@ describe('the permissions of the chart', () => {
     assert.deepEqual(named('leases', 'patch'), ['stoker-controller']);
   });
 
+  it('cover CapacityBuffers where the chart is told so, and not before', () => {
+    const may = (set: readonly string[]) =>
+      (objectOf(renderChart({ set }), 'Role', 'stoker-controller').rules as Rule[])
+        .filter(({ resources }) => resources.includes('capacitybuffers') || resources.includes('podtemplates'))
+        .map(({ resources, verbs }) => [...resources, ...verbs].join(' '));
+    assert.deepEqual(may([]), []);
+    assert.deepEqual(may(['rbac.capacityBuffers=true']), [
+      'capacitybuffers get create patch delete',
+      'podtemplates get create patch delete',
+    ]);
+  });
+
   it('reach beyond the namespace by one binding, which can be left out', () => {
     const wide = (all: readonly RenderedObject[]) =>
       all.filter(({ kind }) => kind === 'ClusterRoleBinding' || kind === 'ClusterRole');

@@ -23,6 +23,7 @@ const pool: Pool = {
     accelerator: { resourceName: 'stoker.dev/cpu', countPerSlot: 1, className: 'cpu' },
     slots: { min: 1, max: 1 },
     sleepersPerSlotMax: 1,
+    changesPerSlotHourMax: 60,
     maxDrainSeconds: 1,
   },
 };

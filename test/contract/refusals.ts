@@ -99,6 +99,12 @@ const schemaWords: Readonly<Record<string, readonly string[]>> = {
   'a digest that is too short': [
     'spec.version.weights.file.sha256: Invalid value: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": spec.version.weights.file.sha256 in body should match \'^[0-9a-f]{64}$\'',
   ],
+  'an image without tag or digest': [
+    'spec.version.engine.image: Invalid value: "registry:5000/vllm": spec.version.engine.image in body should match \'^[a-z0-9][A-Za-z0-9._:/-]*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})$\'',
+  ],
+  'a revision of an image by tag': [
+    'spec.engine.image: Invalid value: "vllm/vllm-openai:v0.11.0": spec.engine.image in body should match \'^[a-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$\'',
+  ],
   'an engine that there is not': [
     'spec.version.engine.name: Unsupported value: "Steam": supported values: "Llama", "Sim"',
   ],

@@ -1,8 +1,9 @@
 // Models of several engine images in one pool of one slot, on a cluster: the whole controller on a manual clock, with agents and
 // routers in memory.
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, test } from 'node:test';
+import { afterEach, beforeEach, describe, test } from 'node:test';
 import { kinds, type Pod } from '../../src/api/kinds.ts';
+import { fail, ok } from '../../src/lib/result.ts';
 import { createLab, type Lab } from '../support/controller-lab.ts';
 import { START_MS } from '../support/lab-agent.ts';
 
@@ -125,6 +126,97 @@ test('a folder of the node for what engines compile has to be allowed: the Pool 
   assert.match(trouble?.message ?? '', /spec\.compileCache\.hostPath.*slots\.allowHostPath.*compileCache\.claimName/);
   assert.equal(conditions.find(({ type }) => type === 'Ready')?.status, 'True');
   assert.doesNotMatch(JSON.stringify(slots()), /hostPath/);
+});
+
+describe('an image by tag', () => {
+  const digest = `sha256:${'b'.repeat(64)}`;
+  const tagged = 'registry.example.com/vllm:v1';
+  const revisions = () => lab.cluster.list(kinds.ModelRevision).map(({ metadata }) => metadata.name);
+
+  test('is resolved once: slots run the digest, and a later move of the tag changes nothing', async () => {
+    const asked: string[] = [];
+    lab.answerRegistries(({ registry, repository, tag }) => {
+      asked.push(`${registry} ${repository} ${tag}`);
+      return ok(digest);
+    });
+    big({ image: tagged });
+    const router = lab.router();
+    router.demand([{ model: 'big', queued: 1 }]);
+    await lab.pass(START_MS + 6000);
+    const [revision] = lab.cluster.list(kinds.ModelRevision);
+    assert.deepEqual(revision?.spec.engine, { name: 'Vllm', build: `image@${digest}`, image });
+    assert.deepEqual(slots().map(images), [[image]]);
+    assert.equal(lab.cluster.must(kinds.Model, 'big').status?.awake, 1);
+    lab.answerRegistries(() => ok(`sha256:${'d'.repeat(64)}`));
+    const before = revisions();
+    await lab.restart();
+    await lab.pass(12_000);
+    assert.deepEqual(revisions(), before);
+    assert.deepEqual(asked, ['registry.example.com vllm v1']);
+    lab.cluster.change(kinds.Model, 'big', { spec: { version: { engine: { image } } } });
+    await lab.pass(START_MS);
+    assert.deepEqual(revisions(), before, 'the digest that it led to is the same version');
+  });
+
+  test('says what to do while the registry does not tell, and is pinned once it does', async () => {
+    lab.answerRegistries(() => fail({ type: 'Unreachable', message: 'https://x could not be read: no route.' }));
+    big({ image: tagged });
+    await lab.pass(1000);
+    assert.deepEqual([pinned('big')?.status, pinned('big')?.reason], ['False', 'ImageUnresolved']);
+    assert.equal(
+      pinned('big')?.message,
+      'What registry.example.com/vllm:v1 leads to could not be asked: https://x could not be read: no route. Let the controller reach registry.example.com (networkPolicy.sourcesTo and sourcePorts of the chart), or name the image by digest.',
+    );
+    lab.answerRegistries(() => fail({ type: 'NotFound', message: '' }));
+    await lab.pass(15_000);
+    assert.match(
+      pinned('big')?.message ?? '',
+      /^registry\.example\.com has no image .*vllm:v1\. Correct spec\.version/,
+    );
+    assert.deepEqual(revisions(), []);
+    lab.answerRegistries(() => ok(digest));
+    await lab.pass(60_000);
+    assert.equal(pinned('big')?.status, 'True');
+  });
+
+  test('is asked for at no address that is never asked', async () => {
+    lab.answerRegistries(() => assert.fail('it was asked'));
+    big({ image: '169.254.169.254/vllm:v1' });
+    await lab.pass(1000);
+    assert.equal(pinned('big')?.reason, 'AddressRefused');
+    lab.cluster.change(kinds.Model, 'big', {
+      spec: { pinPolicy: 'RequireDigest', version: { engine: { image: tagged } } },
+    });
+    await lab.pass(60_000);
+    assert.equal(pinned('big')?.reason, 'DigestMissing');
+  });
+});
+
+test('a registry is shown the login that nodes pull with, and its sentences name the Secret', async () => {
+  await lab.stop();
+  lab = await createLab({ slotPods: { ...slotPods, pullSecrets: ['pull'] } });
+  lab.weights.set('big', { sha256: 'c'.repeat(64), sizeBytes: 1_000_000, trainedContextLength: 4096 });
+  lab.answerRegistries((_, login) =>
+    login?.password === 'right' ? ok(`sha256:${'b'.repeat(64)}`) : fail({ type: 'AccessDenied', message: '' }),
+  );
+  big({ image: 'registry.example.com/vllm:v1' });
+  await lab.pass(1000);
+  assert.match(pinned('big')?.message ?? '', /The controller cannot read the Secret pull: .* rbac\.readSecrets/);
+  const dataOf = (password: string) => {
+    const auths = { 'registry.example.com': { username: 'me', password } };
+    return { data: { '.dockerconfigjson': Buffer.from(JSON.stringify({ auths })).toString('base64') } };
+  };
+  const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'pull' }, ...dataOf('wrong') };
+  await lab.cluster.create(kinds.Secret, secret);
+  await lab.pass(15_000);
+  assert.match(
+    pinned('big')?.message ?? '',
+    /does not show .*vllm:v1 to the login in the Secret pull\. Correct that Secret/,
+  );
+  assert.doesNotMatch(JSON.stringify(lab.cluster.must(kinds.Model, 'big')), /wrong/);
+  lab.cluster.change(kinds.Secret, 'pull', dataOf('right'));
+  await lab.pass(60_000);
+  assert.equal(pinned('big')?.status, 'True');
 });
 
 test('without an image it is refused with what to do', async () => {

@@ -203,10 +203,32 @@ describe('what was learned', () => {
     await lab.restart();
     await lab.pass(500);
     const event = lab.cluster.events.find(({ reason }) => reason === 'LearnedStateUnusable');
-    assert.match(event?.message ?? '', /ConfigMap demo-learned, cannot be used: its version is not 1/);
+    assert.match(event?.message ?? '', /ConfigMap demo-learned, cannot be used: its version is not 2/);
     assert.equal(await tokensKnown(), 200);
     await lab.pass(301_000);
-    assert.equal(JSON.parse(text()).version, 1);
+    assert.equal(JSON.parse(text()).version, 2);
+  });
+
+  test('of the hours of a week wakes what they need, although nobody asks yet', async () => {
+    const router = await start({ maxAwake: 3, sleepAfterSeconds: 60 });
+    await lab.pass(301_000);
+    assert.equal(awake(), 0);
+    // Every second hour keeps two and a half busy, such as this one.
+    const hour = Math.floor(lab.clock.wallMs() / 3_600_000);
+    const past = Array.from({ length: 504 }, (_, index) => (index % 2 === 0 ? 250 : 0));
+    const state = JSON.parse(text());
+    const data = (weeks: object) => ({ data: { 'learned.json': JSON.stringify({ ...state, memory: weeks }) } });
+    lab.cluster.change(
+      kinds.ConfigMap,
+      'demo-learned',
+      data({ ...state.memory, weeks: { hour, watchedMs: 0, workMs: 0, past } }),
+    );
+    await lab.restart();
+    router.demand([]);
+    await lab.pass(130_000);
+    assert.equal(awake(), 3);
+    assert.match(status()?.scaleDecision ?? '', /3 instances should be awake: the forecast asks for it/);
+    assert.equal((await explain('demo')).terms.find(({ name }) => name === 'forecast')?.value, 3.05);
   });
 
   test('is left alone in a ConfigMap of somebody else', async () => {
@@ -243,5 +265,39 @@ describe('an order that breaks a rule', () => {
     await lab.pass(20_000);
     assert.equal(awake(), 1, 'old news put nothing to sleep');
     assert.match(await lab.metrics.render(), /stoker_plan_findings_total\{rule="LoweredOnOldNews"\} [1-9]/);
+  });
+
+  test('of flapping wakes nothing more ahead of need, and a request all the same', async () => {
+    await lab.stop();
+    let wish = 0;
+    lab = await createLab({
+      createPlanner() {
+        const planner = createLivePlanner();
+        const bend = (order: ModelOrder) => ({ ...order, desired: Math.max(wish, order.pressing), coldMax: 1 });
+        return { ...planner, decide: (input) => new Map([...planner.decide(input)].map(([m, one]) => [m, bend(one)])) };
+      },
+    });
+    lab.pool('default', { slots: { min: 1, max: 1 }, changesPerSlotHourMax: 4 });
+    lab.model('demo', { scaling: { maxAwake: 1, sleepAfterSeconds: 5 } });
+    const router = lab.router();
+    router.demand([]);
+    await lab.pass(130_000);
+    const flap = async () => {
+      wish = 1;
+      await lab.pass(START_MS + 5000);
+      const count = awake();
+      wish = 0;
+      await lab.pass(10_000);
+      assert.equal(awake(), 0, 'it may always sleep');
+      return count;
+    };
+    assert.deepEqual([await flap(), await flap(), await flap()], [1, 1, 0]);
+    assert.match(await lab.metrics.render(), /stoker_plan_findings_total\{rule="TooManyChanges"\} [1-9]/);
+    router.demand([{ queued: 1 }]);
+    await lab.pass(START_MS + 5000);
+    assert.equal(awake(), 1, 'who waits is served');
+    router.demand([]);
+    await lab.pass(3_600_000);
+    assert.equal(await flap(), 1, 'another hour');
   });
 });

@@ -70,6 +70,7 @@ const handedThrough: RenderOptions = {
     'ingress.enabled=true',
     'ingress.className=nginx',
     'rbac.readSecrets[0]=remote-key',
+    'rbac.capacityBuffers=true',
     'slots.allowHostPath=true',
     'serviceAccounts.slotAnnotations.role=reader',
   ],

@@ -1,6 +1,7 @@
 // A controller with everything around it in memory: objects, a hub whose sessions tests open, agents that follow targets on a
 // manual clock, routers that hold their last table. For tests of the whole controller without processes or sockets.
 import { setImmediate } from 'node:timers/promises';
+import type { TaggedImage } from '../../src/api/engine-image.ts';
 import type { FileSet } from '../../src/api/file-set.ts';
 import { kinds, type Pod } from '../../src/api/kinds.ts';
 import type { Demand, HubToRouter, ModelDemand, RouterHello, Table } from '../../src/api/link.ts';
@@ -17,6 +18,7 @@ import { createManualClock, every, type ManualClock, type Timer } from '../../sr
 import { silentLog } from '../../src/lib/log.ts';
 import { fail, ok, type Result } from '../../src/lib/result.ts';
 import { createRng } from '../../src/lib/rng.ts';
+import type { ImageError, RegistryLogin } from '../../src/ports/images.ts';
 import type { HubHandlers, RouterSession } from '../../src/ports/link.ts';
 import type { StagerProgress } from '../../src/ports/stager-progress.ts';
 import type { SourceError, WeightsResolver } from '../../src/ports/weights.ts';
@@ -39,10 +41,13 @@ export interface LabRouter {
 }
 
 type SourceAnswerer = (source: WeightSource) => Result<FileSet, SourceError>;
+type RegistryAnswerer = (image: TaggedImage, login: RegistryLogin | undefined) => Result<string, ImageError>;
 
 export interface Lab {
   /** What sources answer from now on. */
   answerSources(answer: SourceAnswerer): void;
+  /** What registries answer from now on. */
+  answerRegistries(answer: RegistryAnswerer): void;
   /** By Pod name: what a stager says when it is asked how far it is. */
   readonly stagerProgress: Map<string, StagerProgress>;
   readonly cluster: MemoryCluster;
@@ -83,6 +88,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
     ['demo.gguf', { sha256: 'a'.repeat(64), sizeBytes: 1_000_000, trainedContextLength: 2048 }],
   ]);
   let answerSource: SourceAnswerer = () => fail({ reason: 'FilesMissing', message: 'There is no source.' });
+  let answerRegistry: RegistryAnswerer = () => fail({ type: 'NotFound', message: 'There is no image.' });
   const stagerProgress: Lab['stagerProgress'] = new Map();
   const agents = new Map<string, FollowingAgent>();
   const routers: Router[] = [];
@@ -100,6 +106,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
       },
       weights: resolverOf(weights),
       sources: { resolveSource: (source) => Promise.resolve(answerSource(source)) },
+      images: { resolveImage: (image, login) => Promise.resolve(answerRegistry(image, login)) },
       progress: { read: async ({ pod }) => stagerProgress.get(pod.metadata.name) },
       allowsHostPath: options.allowsHostPath,
       ...(options.localWeightsFolder === undefined ? {} : { localWeightsFolder: options.localWeightsFolder }),
@@ -155,6 +162,9 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
   const lab: Lab = {
     answerSources(answer) {
       answerSource = answer;
+    },
+    answerRegistries(answer) {
+      answerRegistry = answer;
     },
     stagerProgress,
     cluster,

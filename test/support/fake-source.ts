@@ -24,10 +24,13 @@ export interface FakeSource {
   constant: SourceFault | undefined;
   /** The Authorization header that is wanted for contents. */
   wanted: ((header: string | undefined) => boolean) | undefined;
+  /** What it asks for then; unset: a token of its own service. */
+  challenge: string | undefined;
   readonly asked: {
     readonly path: string;
     readonly range: string | undefined;
     readonly authorization: string | undefined;
+    readonly accept: string | undefined;
   }[];
   sentBytes(): number;
   close(): Promise<void>;
@@ -62,6 +65,7 @@ export async function startFakeSource(): Promise<FakeSource> {
     faults,
     constant: undefined,
     wanted: undefined,
+    challenge: undefined,
     asked,
     sentBytes: () => sent,
     close: () =>
@@ -72,12 +76,13 @@ export async function startFakeSource(): Promise<FakeSource> {
   };
   function answer(request: IncomingMessage, response: ServerResponse): void {
     const path = new URL(request.url ?? '/', 'http://source').pathname;
-    const { range, authorization } = request.headers;
-    asked.push({ path, range, authorization });
+    const { range, authorization, accept } = request.headers;
+    asked.push({ path, range, authorization, accept });
     const redirect = redirects.get(path);
     if (redirect !== undefined) return void response.writeHead(302, { location: redirect }).end();
     if (source.wanted !== undefined && !source.wanted(authorization)) {
-      const challenge = `Bearer realm="${source.url}/token",service="fake",scope="repository:x:pull"`;
+      const token = `Bearer realm="${source.url}/token",service="fake",scope="repository:x:pull"`;
+      const challenge = source.challenge ?? token;
       return void response.writeHead(401, { 'www-authenticate': challenge }).end();
     }
     const bytes = contents.get(path);

@@ -5,6 +5,11 @@ const image = `registry.example.com/vllm-openai@sha256:${sha256}`;
 const folder = { path: 'big' };
 const vllm = (engine: object = {}, version: object = {}) =>
   model({ version: { weights: { folder }, engine: { name: 'Vllm', ...engine }, ...version } });
+const vllmPinned = (engine: object) =>
+  model({
+    pinPolicy: 'RequireDigest',
+    version: { weights: { folder: { ...folder, sha256 } }, engine: { name: 'Vllm', ...engine } },
+  });
 const argsSentence = (name: string) =>
   `spec.version.engine: each of args must be an argument that ${name} may be given, with a value of its form, and none may be there twice; docs/reference/engines.md lists them`;
 
@@ -13,6 +18,27 @@ export const thirdPartyObjects: readonly JudgedObject[] = [
     name: 'an engine from its image',
     object: vllm({ image, args: ['--dtype=bfloat16', '--enforce-eager'] }),
     problems: [],
+  },
+  { name: 'an engine from an image by tag', object: vllm({ image: 'vllm/vllm-openai:v0.11.0' }), problems: [] },
+  {
+    name: 'an image without tag or digest',
+    object: vllm({ image: 'registry:5000/vllm' }),
+    problems: [
+      'spec.version.engine.image: must be an image by tag or by digest, for example vllm/vllm-openai:TAG, or registry.example.com/vllm/vllm-openai@sha256:DIGEST with 64 hexadecimal digits, but is "registry:5000/vllm"',
+    ],
+  },
+  {
+    name: 'an image by tag where digests are required',
+    object: vllmPinned({ image: 'vllm/vllm-openai:v0.11.0' }),
+    problems: ['spec: version.engine.image must end in @sha256:DIGEST, because pinPolicy is RequireDigest'],
+  },
+  { name: 'an image by digest where digests are required', object: vllmPinned({ image }), problems: [] },
+  {
+    name: 'a revision of an image by tag',
+    object: revision({ engine: { name: 'Vllm', build: 'image@sha256:1', image: 'vllm/vllm-openai:v0.11.0' } }),
+    problems: [
+      'spec.engine.image: must be an image by digest, for example registry.example.com/vllm/vllm-openai@sha256:DIGEST with 64 hexadecimal digits, but is "vllm/vllm-openai:v0.11.0"',
+    ],
   },
   { name: 'an engine as it is installed', object: vllm(), problems: [] },
   {

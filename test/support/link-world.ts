@@ -75,6 +75,7 @@ export async function createLinkWorld(options: LinkWorldOptions = {}): Promise<L
     sources: {
       resolveSource: async () => ({ ok: false, error: { reason: 'FilesMissing', message: 'There is no source.' } }),
     },
+    images: { resolveImage: async () => ({ ok: false, error: { type: 'NotFound', message: 'There is no image.' } }) },
     weights: {
       resolve: async ({ path }) =>
         ok({ path: `/models/${path}`, sizeBytes: 1000, sha256: 'a'.repeat(64), trainedContextLength: 2048 }),

@@ -11,7 +11,9 @@ export const placementRules = [
   'TooManyAsleep',
   'TooLargeAsleep',
   'TooManyAwake',
+  'TooManySlots',
   'LoweredInTheDark',
+  'TooManyChanges',
 ] as const;
 export type PlacementRule = (typeof placementRules)[number];
 
@@ -35,7 +37,7 @@ export function checkPlacement(snapshot: PlaceSnapshot, placement: Placement): F
     // Before the picture is complete, what is there stays, whatever it breaks.
     return snapshot.isComplete ? found : found.filter(({ rule }) => rulesInTheDark.has(rule));
   });
-  return [...findings, ...checkTotals(snapshot, placement)];
+  return [...findings, ...checkTotals(snapshot, placement), ...checkRoom(snapshot, placement)];
 }
 
 const rulesInTheDark: ReadonlySet<PlacementRule> = new Set(['TwoAwake', 'UnknownEngine', 'LoweredInTheDark']);
@@ -102,5 +104,17 @@ function checkTotals(snapshot: PlaceSnapshot, placement: Placement): Finding[] {
     return [
       { rule: 'TooManyAwake', sentence: `${count} instances of ${revision} would be awake, and ${desired} should be` },
     ];
+  });
+}
+
+/** Claims together ask for no more new slots than there is room for below slots.max; one that leaves, or is to, makes room. */
+function checkRoom({ pools, slots }: PlaceSnapshot, { unmet, givenUp }: Placement): Finding[] {
+  return pools.flatMap(({ name, room, leaving = 0 }): Finding[] => {
+    const asked = unmet.filter(({ pool }) => pool === name).length;
+    const going = slots.filter((slot) => slot.pool === name && givenUp.includes(slot.name)).length;
+    const most = room + leaving + going;
+    if (asked <= most) return [];
+    const sentence = `${asked} more slots would be asked for in pool ${name}, and there is room for ${most}`;
+    return [{ rule: 'TooManySlots', sentence }];
   });
 }

@@ -48,6 +48,8 @@ export interface PoolView {
   readonly room: number;
   /** Slots that are being deleted: others can take their place when they are gone. */
   readonly leaving?: number;
+  /** How often an hour a slot may change without a request that waits for it. Missing: as src/core/check/churn.ts says. */
+  readonly changesPerHourMax?: number;
 }
 
 export interface PlaceBounds {

@@ -53,7 +53,7 @@ export function stokerPolicy(options: StokerPolicyOptions = {}): PolicyFactory {
       onStep: (model, sample) => tell(model, { type: 'Stepped', ...sample }),
       onClimbed: (model, from, tookMs) => tell(model, { type: 'Climbed', from, tookMs }),
       decide(reading) {
-        const input = readFleet(reading);
+        const input = readFleet(reading, planner);
         const orders = planner.decide(input);
         options.onDecision?.(input, orders);
         return orders;
@@ -71,12 +71,21 @@ function guessOf({ profile }: SimModel): ModelGuess {
   return { cost, outputTokens: OUTPUT_GUESS, startMs, wakeMs, sleepMs, drainMs: DRAIN_MS };
 }
 
-function readFleet(reading: FleetReading): FleetInput {
-  const models = new Map(reading.models.map((one) => [one.model.name, readInput(one, reading)]));
-  return { models, slots: reading.slots };
+/** A trace begins at the first hour of a week; which one does not matter. */
+const BEGIN_WALL_MS = 604_800_000;
+
+function readFleet(reading: FleetReading, planner: FleetPlanner): FleetInput {
+  const wallMs = BEGIN_WALL_MS + reading.nowMs;
+  const models = new Map(
+    reading.models.map((one) => {
+      const forecastFloor = planner.forecastOf(one.model.name, wallMs);
+      return [one.model.name, { ...readInput(one, reading), forecastFloor }];
+    }),
+  );
+  return { models, slots: reading.slots, wallMs };
 }
 
-function readInput(one: ModelReading, { nowMs, signalAgeMs }: FleetReading): ScalerInput {
+function readInput(one: ModelReading, { nowMs, signalAgeMs }: FleetReading): Omit<ScalerInput, 'forecastFloor'> {
   const { model, ready, pending, ordered, inFlight, idleMs, makeRoomMs } = one;
   const { sequencesMax } = model.profile.engine;
   const waiting = [...one.waiting];
@@ -98,6 +107,5 @@ function readInput(one: ModelReading, { nowMs, signalAgeMs }: FleetReading): Sca
     pending,
     makeRoomMs,
     lagMs: LAG_MS,
-    forecastFloor: 0,
   };
 }

@@ -1,5 +1,6 @@
 // The figures of runs as people and programs read them: rows of a table and a document for JSON. Computes nothing anew.
-import type { RunResult } from '../summary.ts';
+import type { Faults } from '../scenario.ts';
+import type { FailureCounts, RunResult } from '../summary.ts';
 
 export const figureHeader = [
   'POLICY',
@@ -43,6 +44,30 @@ export const figureNotes = [
   'HOT, WOKEN, STARTED: requests that found an instance awake, waited for a wake, or waited for a start.',
 ];
 
+/** A sentence for each run with what went wrong in it; none where nothing was to. */
+export function failureNotes(
+  results: readonly RunResult[],
+  { failedWakes, leakMiB, silences, lostNodes }: Faults,
+): string[] {
+  if (failedWakes === 0 && leakMiB === 0 && silences.length === 0 && lostNodes.length === 0) return [];
+  return results.map(({ policy, failures }) => `${policy}: ${sayFailures(failures)}.`);
+}
+
+function sayFailures(counts: FailureCounts): string {
+  const attempts = `${many(counts.failedProvisions, 'failed attempt')} to get another`;
+  return [
+    `${many(counts.failedWakes, 'wake')} failed`,
+    `${many(counts.leaks, 'engine')} ended for leaks`,
+    `${many(counts.lostNodes, 'node')} lost (${attempts}, ${counts.lateNodes} with late accelerators)`,
+    many(counts.silences, 'silence'),
+    `${many(counts.begunAgain, 'request')} began again`,
+  ].join(', ');
+}
+
+function many(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 export function percent(share: number): string {
   return `${(share * 100).toFixed(2)} %`;
 }
@@ -71,7 +96,7 @@ export function figureDocument(result: RunResult): object {
     wakes: result.wakes,
     starts: result.starts,
     sleeps: result.sleeps,
-    failedWakes: result.failedWakes,
+    failures: result.failures,
     metBy: result.metBy,
   };
 }

@@ -3,7 +3,7 @@
 import type { TimelineRow } from '../recorder.ts';
 import type { Scenario } from '../scenario.ts';
 import { type RunResult, rankOf } from '../summary.ts';
-import { figureHeader, figureNotes, figureRow } from './figures.ts';
+import { failureNotes, figureHeader, figureNotes, figureRow } from './figures.ts';
 import { escapeText, type Line, type Plot, renderLegend, renderPlot } from './plot.ts';
 
 export interface Report {
@@ -25,7 +25,7 @@ export function renderReport({ scenario, results, notes }: Report): string {
       const dash = dashes[index % dashes.length];
       return { name: policy, values: timeline.map(figure), ...(dash === undefined ? {} : { dash }) };
     });
-  const hours = results[0]?.spanHours ?? 0;
+  const hours = Math.max(0, ...results.map(({ spanHours }) => spanHours));
   const wait = (row: TimelineRow) =>
     rankOf(
       [...row.waitsMs].sort((a, b) => a - b),
@@ -37,7 +37,7 @@ export function renderReport({ scenario, results, notes }: Report): string {
     { title: 'Asleep, ready to wake', unit: 'instances', hours, lines: linesOf(({ asleep }) => asleep) },
     {
       title: 'Wait for the first token, 95th of 100 requests',
-      unit: 's',
+      unit: 'seconds',
       hours,
       lines: linesOf(wait),
       level: { name: 'objective', value: objectiveMs / 1000 },
@@ -51,9 +51,17 @@ export function renderReport({ scenario, results, notes }: Report): string {
     `<p>${escapeText(describe(scenario))}</p>`,
     ...notes.map((note) => `<p class="note">${escapeText(note)}</p>`),
     renderTable(results),
-    ...figureNotes.map((note) => `<p class="small">${escapeText(note)}</p>`),
-    ...plots.map((plot) => `<h2>${escapeText(plot.title)}</h2>${renderPlot(plot)}${renderLegend(plot.lines)}`),
+    ...[...figureNotes, ...failureNotes(results, scenario.faults)].map(
+      (note) => `<p class="small">${escapeText(note)}</p>`,
+    ),
+    ...plots.map(renderSection),
   ]);
+}
+
+function renderSection(plot: Plot): string {
+  const most = plot.top === undefined ? '' : ` What is above ${plot.top} ${plot.unit} is drawn at the top.`;
+  const heading = `<h2>${escapeText(plot.title)} <small>${escapeText(plot.unit)}, over hours:minutes.${escapeText(most)}</small></h2>`;
+  return `${heading}${renderPlot(plot)}${renderLegend(plot.lines)}`;
 }
 
 /** The same for every policy: what came. */
@@ -83,19 +91,22 @@ function renderTable(results: readonly RunResult[]): string {
   const cells = (row: readonly string[], tag: string) =>
     row.map((cell) => `<${tag}>${escapeText(cell)}</${tag}>`).join('');
   const rows = results.map((result) => `<tr>${cells(figureRow(result), 'td')}</tr>`);
-  return `<table><thead><tr>${cells(figureHeader, 'th')}</tr></thead><tbody>${rows.join('')}</tbody></table>`;
+  return `<div class="wide"><table><thead><tr>${cells(figureHeader, 'th')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
 }
 
 const style = `
-body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;color:#1f2328;background:#fff}
-h1{font-size:1.5rem}h2{font-size:1.05rem;margin:1.6rem 0 .2rem}
-table{border-collapse:collapse;font-size:.8rem;width:100%}th,td{text-align:right;padding:.25rem .4rem;border-bottom:1px solid #d0d7de}
+:root{color-scheme:light dark;--text:#1f2328;--page:#fff;--quiet:#57606a;--rule:#d0d7de;--note:#fff8c5}
+@media (prefers-color-scheme:dark){:root{--text:#e6edf3;--page:#0d1117;--quiet:#9198a1;--rule:#3d444d;--note:#3b2f00}}
+body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;color:var(--text);background:var(--page)}
+h1{font-size:1.5rem}h2{font-size:1.05rem;margin:1.6rem 0 .2rem}h2 small{font-weight:400;font-size:.8rem;color:var(--quiet)}
+.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.8rem;width:100%}
+th,td{text-align:right;padding:.25rem .4rem;border-bottom:1px solid var(--rule);white-space:nowrap}
 th:first-child,td:first-child{text-align:left}
-svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:#57606a}svg .y{text-anchor:end;dominant-baseline:middle}
-.grid{stroke:#d8dee4;stroke-width:1}.level{stroke:#1f2328;stroke-width:1;stroke-dasharray:2 3}
+svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--quiet)}svg .y{text-anchor:end;dominant-baseline:middle}
+.grid{stroke:var(--rule);stroke-width:1}.level{stroke:var(--text);stroke-width:1;stroke-dasharray:2 3}
 .legend{margin:.1rem 0;font-size:.8rem}.legend span{margin-right:1rem;white-space:nowrap}
 .key{display:inline-block;width:26px;height:8px;margin-right:.35rem;vertical-align:middle}
-.small{color:#57606a;font-size:.8rem;margin:.2rem 0}.note{background:#fff8c5;padding:.5rem .7rem;border-radius:6px}
+.small{color:var(--quiet);font-size:.8rem;margin:.2rem 0}.note{background:var(--note);padding:.5rem .7rem;border-radius:6px}
 `;
 
 function page(title: string, body: readonly string[]): string {

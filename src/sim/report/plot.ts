@@ -27,14 +27,18 @@ const LEFT = 56;
 const RIGHT = 12;
 const TOP = 10;
 const BOTTOM = 24;
-const colours = ['#1f6feb', '#d1242f', '#1a7f37', '#9a6700', '#8250df', '#57606a', '#bf3989', '#0a7ea4'];
+const colours = ['#1f6feb', '#d1242f', '#2da44e', '#bf8700', '#8250df', '#6e7781', '#bf3989', '#1b7c83'];
 
 export function renderPlot(plot: Plot): string {
-  const top =
-    plot.top ?? roundUp(Math.max(1e-9, plot.level?.value ?? 0, ...plot.lines.map(({ values }) => maxOf(values))));
+  const most = plot.top ?? Math.max(plot.level?.value ?? 0, ...plot.lines.map(({ values }) => maxOf(values)));
+  const ticks = ticksUpTo(most);
+  const top = plot.top ?? ticks.at(-1) ?? 1;
+  const count = Math.max(...plot.lines.map(({ values }) => values.length));
   const parts = [
-    ...renderGrid(plot, top),
-    ...plot.lines.map((line, index) => renderLine(line, { top, colour: colours[index % colours.length] ?? '#000' })),
+    ...renderGrid(plot, { ticks: ticks.filter((tick) => tick <= top), top }),
+    ...plot.lines.map((line, index) =>
+      renderLine(line, { top, count, colour: colours[index % colours.length] ?? '#000' }),
+    ),
     ...(plot.level === undefined ? [] : renderLevel(plot.level, top)),
   ];
   return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeText(plot.title)}">${parts.join('')}</svg>`;
@@ -58,27 +62,51 @@ const xOf = (share: number) => (LEFT + share * (WIDTH - LEFT - RIGHT)).toFixed(1
 const yOf = (value: number, top: number) =>
   (TOP + (1 - Math.min(1, Math.max(0, value / top))) * (HEIGHT - TOP - BOTTOM)).toFixed(1);
 
-function renderLine(line: Line, { top, colour }: { top: number; colour: string }): string {
-  const count = Math.max(1, line.values.length - 1);
-  const points = line.values.map((value, index) => `${xOf(index / count)} ${yOf(value, top)}`);
+/** `count` is that of the longest line: a run that ends earlier has a shorter one. */
+function renderLine(line: Line, { top, count, colour }: { top: number; count: number; colour: string }): string {
+  const shareOf = (index: number) => index / Math.max(1, count - 1);
+  const points = line.values.map((value, index) => `${xOf(shareOf(index))} ${yOf(value, top)}`);
+  const end = xOf(shareOf(line.values.length - 1));
   if (points.length === 0) return '';
   const dash = line.dash === undefined ? '' : ` stroke-dasharray="${line.dash}"`;
-  const area = `<path d="M${xOf(0)} ${yOf(0, top)}L${points.join('L')}L${xOf(1)} ${yOf(0, top)}Z" fill="${colour}" opacity="0.25"/>`;
+  const area = `<path d="M${xOf(0)} ${yOf(0, top)}L${points.join('L')}L${end} ${yOf(0, top)}Z" fill="${colour}" opacity="0.25"/>`;
   const path = `<path d="M${points.join('L')}" fill="none" stroke="${colour}" stroke-width="1.6"${dash}/>`;
   return line.isArea === true ? area + path : path;
 }
 
-function renderGrid({ hours, unit }: Plot, top: number): string[] {
-  const rows = [0, 0.25, 0.5, 0.75, 1].map((share) => {
-    const y = yOf(share * top, top);
-    const text = `${renderNumber(share * top)}${share === 1 ? ` ${unit}` : ''}`;
-    return `<path d="M${LEFT} ${y}H${WIDTH - RIGHT}" class="grid"/><text x="${LEFT - 6}" y="${y}" class="y">${escapeText(text)}</text>`;
+function renderGrid({ hours }: Plot, { ticks, top }: { ticks: readonly number[]; top: number }): string[] {
+  const rows = ticks.map((tick) => {
+    const y = yOf(tick, top);
+    return `<path d="M${LEFT} ${y}H${WIDTH - RIGHT}" class="grid"/><text x="${LEFT - 6}" y="${y}" class="y">${renderNumber(tick)}</text>`;
   });
-  const columns = [0, 0.25, 0.5, 0.75, 1].map((share) => {
-    const anchor = share === 0 ? 'start' : share === 1 ? 'end' : 'middle';
-    return `<text x="${xOf(share)}" y="${HEIGHT - 6}" text-anchor="${anchor}">${renderTime(share * hours)}</text>`;
+  const columns = timeTicks(hours).map((minutes) => {
+    const anchor = minutes === 0 ? 'start' : 'middle';
+    const x = xOf(minutes / (hours * 60));
+    return `<path d="M${x} ${HEIGHT - BOTTOM}v4" class="grid"/><text x="${x}" y="${HEIGHT - 6}" text-anchor="${anchor}">${renderTime(minutes)}</text>`;
   });
   return [...rows, ...columns];
+}
+
+const TICKS = 4;
+
+/** From 0, in steps of 1, 2 or 5 times a power of ten, until the value is reached. */
+function ticksUpTo(value: number): number[] {
+  const least = Math.max(value, 1e-9) / TICKS;
+  const power = 10 ** Math.floor(Math.log10(least));
+  const factor = [1, 2, 5, 10].find((one) => one * power >= least * 0.999) ?? 10;
+  const count = Math.ceil(Math.max(value, 1e-9) / (factor * power) - 1e-6);
+  // Whole multiples of a power of ten, without what fractions add.
+  return Array.from({ length: count + 1 }, (_, at) => Number((at * factor * power).toPrecision(12)));
+}
+
+const TIME_TICKS_MAX = 9;
+const timeSteps = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10_080];
+
+/** Minutes that people count in. */
+function timeTicks(hours: number): number[] {
+  const minutes = hours * 60;
+  const step = timeSteps.find((one) => minutes / one < TIME_TICKS_MAX) ?? minutes / TIME_TICKS_MAX;
+  return Array.from({ length: Math.floor(minutes / step) + 1 }, (_, at) => at * step);
 }
 
 function renderLevel({ name, value }: { name: string; value: number }, top: number): string[] {
@@ -89,21 +117,14 @@ function renderLevel({ name, value }: { name: string; value: number }, top: numb
   ];
 }
 
-function renderTime(hours: number): string {
-  const minutes = Math.round(hours * 60);
-  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}`;
+function renderTime(minutes: number): string {
+  return `${Math.floor(minutes / 60)}:${String(Math.round(minutes % 60)).padStart(2, '0')}`;
 }
 
 function renderNumber(value: number): string {
-  return value >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(value < 1 ? 2 : 1);
+  return value.toLocaleString('en', { maximumSignificantDigits: 6 });
 }
 
 function maxOf(values: readonly number[]): number {
   return values.reduce((most, value) => (Number.isFinite(value) ? Math.max(most, value) : most), 0);
-}
-
-/** 1, 2, 2.5, 4, 5 or 8 times a power of ten. */
-function roundUp(value: number): number {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 2.5, 4, 5, 8, 10].find((step) => step * power >= value) ?? 10) * power;
 }

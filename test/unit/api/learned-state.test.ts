@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { LEARNED_BYTES_MAX, parseLearned, renderLearned } from '../../../src/api/learned-state.ts';
 import { createFleetPlanner, type ModelMemory } from '../../../src/core/plan/pool/fleet-planner.ts';
+import { emptyWeeks } from '../../../src/core/plan/scale/forecast.ts';
 import { guess70B } from '../../support/scaler.ts';
 
 function learn(seed: readonly number[]): ModelMemory {
@@ -33,6 +34,13 @@ test('whatever a planner learns comes back as it was, and takes little room', ()
   );
 });
 
+test('what a release without weeks wrote is read, and begins without them', () => {
+  const memory = learn([100, 200]);
+  const { weeks: _, ...before } = memory;
+  const text = JSON.stringify({ version: 1, memory: before });
+  assert.deepEqual(parseLearned(text), { ok: true, value: { ...memory, weeks: emptyWeeks() } });
+});
+
 describe('a text that is not ours is refused with why', () => {
   const good = JSON.parse(renderLearned(learn([100, 200])));
   const changed = (change: (state: typeof good) => void) => {
@@ -43,12 +51,17 @@ describe('a text that is not ours is refused with why', () => {
   const rows: readonly [string, string, RegExp][] = [
     ['no JSON', '{"version":1', /no JSON/],
     ['a list of nothing', 'null', /no JSON object/],
-    ['another version', changed((state) => Object.assign(state, { version: 2 })), /version is not 1/],
-    ['no version', '{}', /version is not 1/],
+    ['another version', changed((state) => Object.assign(state, { version: 3 })), /version is not 2/],
+    ['no version', '{}', /version is not 2/],
     ['too long', ' '.repeat(LEARNED_BYTES_MAX + 1), /more than 65536 bytes/],
     ['a cost of nothing', changed((state) => (state.memory.scaler.cost.cost.stepMs = 0)), /scaler\.cost\.cost\.stepMs/],
     ['a time without end', changed((state) => (state.memory.scaler.climbs.Asleep.slowMs = 1e300)), /climbs\.Asleep/],
     ['bins of another release', changed((state) => state.memory.gaps.counts.pop()), /gaps\.counts/],
+    [
+      'more hours than three weeks',
+      changed((state) => (state.memory.weeks.past = new Array(505).fill(1))),
+      /weeks\.past/,
+    ],
     ['a figure that is a word', changed((state) => (state.memory.scaler.longPromptTokens = 'x')), /longPromptTokens/],
   ];
   for (const [name, text, why] of rows) {

@@ -73,6 +73,22 @@ test('--html writes the page', async () => {
   assert.match(readFileSync(path, 'utf8'), /^<!doctype html>.*Simulation of trace\.csv/s);
 });
 
+test('--faults breaks the same things for every policy, and each row is told what happened', async () => {
+  const faults = 'wakeFails=0.3,nodeLoss=20/h,nodeReturnSeconds=30,provisionFails=0.5,silences=10/h';
+  const args = ['--load', 'spikes', '--hours', '0.5', '--rate', '1', '--policy', 'stoker,kpa', '--faults', faults];
+  const { out } = await simulate(...args);
+  const told = out.split('\n').filter((line) => / wakes? failed/.test(line));
+  assert.deepEqual(
+    told.map((line) => line.split(':')[0]),
+    ['stoker', 'kpa-7'],
+  );
+  const lost = told.map((line) => /([0-9]+) nodes? lost \(([0-9]+) failed/.exec(line)?.slice(1).map(Number));
+  assert.deepEqual(lost[0], lost[1]);
+  assert.ok((lost[0]?.[0] ?? 0) > 0 && (lost[0]?.[1] ?? 0) > 0);
+  assert.match(told[0] ?? '', /^stoker: [1-9][0-9]* wakes? failed/);
+  assert.doesNotMatch((await simulate(...args.slice(0, -2))).out, /wakes? failed/);
+});
+
 const wrong: readonly [string, () => readonly string[], RegExp][] = [
   [
     'a bad line',
@@ -92,6 +108,11 @@ const wrong: readonly [string, () => readonly string[], RegExp][] = [
     'an objective below every prompt',
     () => ['--trace', trace(small), '--first-token', '0.03'],
     /The objective is impossible\. 100\.00 % .* within 30 ms.*200 tokens/,
+  ],
+  [
+    'a fault that is not there',
+    () => ['--trace', trace(small), '--faults', 'wakesFail=1'],
+    /no fault named "wakesFail"\. There are wakeFails, leakMiB, silences,/,
   ],
   ['a page that cannot be written', () => ['--trace', trace(small), '--html', folder], /cannot be written/],
 ];

@@ -23,7 +23,7 @@ const results = [await simRun(scenario, stokerPolicy()), await simRun(scenario, 
 
 test('the page has every plot for every policy, and loads and runs nothing', () => {
   const page = renderReport({ scenario, results, notes: ['a <note>'] });
-  assert.equal(page.match(/<h2>/g)?.length, 6);
+  assert.equal(page.match(/<h2>[^<]+<small>[^<]+<\/small><\/h2>/g)?.length, 6);
   assert.equal(page.match(/role="img"/g)?.length, 6);
   for (const forbidden of [
     /<script/i,
@@ -39,6 +39,12 @@ test('the page has every plot for every policy, and loads and runs nothing', () 
   assert.match(page, /a &#60;note&#62;/);
   assert.match(page, /<td>static-1<\/td>/);
   assert.doesNotMatch(page, /NaN|Infinity|undefined/);
+});
+
+test('the last step of a run is a mean over what there was of it', () => {
+  const { timeline } = results[1] ?? {};
+  assert.ok(timeline !== undefined && timeline.length > 2);
+  for (const { awake } of timeline) assert.ok(Math.abs(awake - 1) < 1e-6, `${awake} awake of 1`);
 });
 
 test('a row has a cell for each column', () => {

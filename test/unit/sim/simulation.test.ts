@@ -78,7 +78,11 @@ const faults = fc.record({
     fc.nat(200_000).map((fromMs) => ({ fromMs, toMs: fromMs + 90_000 })),
     { maxLength: 2 },
   ),
-  lostNodes: fc.array(fc.record({ atMs: fc.nat(250_000), node: fc.nat(2) }), { maxLength: 2 }),
+  leakMiB: fc.constantFrom(0, 100, 600),
+  lostNodes: fc.array(
+    fc.record({ atMs: fc.nat(250_000), node: fc.nat(2), backMs: fc.integer({ min: 250_000, max: 400_000 }) }),
+    { maxLength: 2 },
+  ),
 });
 
 test('whatever fails, is lost or falls silent: every request is accounted for once, and served while a node is left', async () => {
@@ -105,6 +109,45 @@ test('a node that is lost takes its requests to another one', async () => {
   );
   const { requests, unserved } = await simRun(scenario, staticPolicy(2));
   assert.deepEqual([requests, unserved], [2, 0]);
+});
+
+test('a node that comes back is used again', async () => {
+  const lostNodes = [{ atMs: 2000, node: 0, backMs: 60_000, failedProvisions: 2, isAllocatableLate: true }];
+  const setup = simSetup({ slots: 1, faults: { ...noFaults, lostNodes } });
+  const trace = simTrace([
+    [0, 1000, 200],
+    [1, 1000, 200],
+  ]);
+  const { unserved, failures, finished } = await simRun(createScenario(trace, setup), staticPolicy(1));
+  assert.equal(unserved, 0);
+  // They had their first tokens before, and are written again from the beginning after 60 s and a start.
+  assert.ok(finished.every(({ waitMs }) => waitMs < 2000));
+  assert.deepEqual(failures, {
+    failedWakes: 0,
+    leaks: 0,
+    silences: 0,
+    lostNodes: 1,
+    failedProvisions: 2,
+    lateNodes: 1,
+    begunAgain: 2,
+  });
+});
+
+test('an engine that keeps 300 MiB more after each sleep is ended at its third, and started anew', async () => {
+  const rows = [0, 300, 600, 900, 1200].map((seconds) => [seconds * 1000, 100, 5] as const);
+  const setup = simSetup({ slots: 1, faults: { ...noFaults, leakMiB: 300 } });
+  const { failures, unserved, starts } = await simRun(createScenario(simTrace(rows), setup), stokerPolicy());
+  assert.deepEqual([failures.leaks, unserved], [1, 0]);
+  assert.ok(starts >= 1);
+});
+
+test('half of the wakes fail: each of them is counted and starts anew', async () => {
+  const rows = Array.from({ length: 40 }, (_, at) => [at * 300_000, 100, 5] as const);
+  const setup = simSetup({ slots: 1, faults: { ...noFaults, failedWakes: 0.5 } });
+  const { failures, wakes, starts, unserved } = await simRun(createScenario(simTrace(rows), setup), stokerPolicy());
+  assert.ok(failures.failedWakes > 8 && failures.failedWakes < wakes - 8, `${failures.failedWakes} of ${wakes}`);
+  assert.ok(starts >= failures.failedWakes);
+  assert.equal(unserved, 0);
 });
 
 test('the fixed fleet of hindsight is the smallest that meets the goal', async () => {

@@ -63,6 +63,6 @@
   resources: { group: stoker.dev, version: v1alpha1, names: [models], operations: [CREATE, UPDATE] }
   validations:
     - expression: object.spec.pinPolicy == 'RequireDigest'
-      message: This namespace wants every Model pinned. Set spec.pinPolicy to RequireDigest, and give the digest of the weights.
+      message: This namespace wants every Model pinned. Set spec.pinPolicy to RequireDigest, and give the digests of the weights and of the engine's image.
 {{- end }}
 {{- end -}}

@@ -1,8 +1,10 @@
 // What should be awake of every model at once: a scaler for each, and on top what models owe each other in shared slots. The one
 // entry for the controller and the simulator. Remembers what it was told; must never read a clock or look anything up.
+import type { WorkWeeks } from '../../../api/learned-state.ts';
 import type { ClimbCost } from '../placement.ts';
 import type { ClimbFrom } from '../scale/climb-history.ts';
 import type { Arrived } from '../scale/demand-meter.ts';
+import { createForecast, type Forecast } from '../scale/forecast.ts';
 import type { StepSeen } from '../scale/learn-cost.ts';
 import {
   createScaler,
@@ -34,6 +36,7 @@ export interface ModelGuess extends ScalerGuess {
 export interface ModelMemory {
   readonly scaler: ScalerState;
   readonly gaps: IdleGaps;
+  readonly weeks: WorkWeeks;
 }
 
 /** What placement is told of a model (src/core/plan/placement.ts). */
@@ -53,6 +56,8 @@ export interface FleetInput {
   readonly models: ReadonlyMap<string, ScalerInput>;
   /** Slots that all of them share. */
   readonly slots: number;
+  /** Missing: nothing is learned of the hours of the week. */
+  readonly wallMs?: number;
 }
 
 export interface FleetPlanner {
@@ -64,6 +69,8 @@ export interface FleetPlanner {
   remove(model: string): void;
   tell(model: string, news: ModelNews): void;
   decide(input: FleetInput): ReadonlyMap<string, ModelOrder>;
+  /** The floor of a forecast (ScalerInput.forecastFloor): 0 as long as it has not earned a say. */
+  forecastOf(model: string, wallMs: number): number;
   /** What a copy of each model would save. */
   copyModels(nowMs: number): ReadonlyMap<string, CopyModel>;
   memoryOf(model: string): ModelMemory | undefined;
@@ -74,6 +81,9 @@ export interface FleetPlanner {
 interface Planned {
   readonly scaler: Scaler;
   readonly guess: ModelGuess;
+  readonly forecast: Forecast;
+  /** When it was told last how much there is to do. */
+  forecastMs: number | undefined;
   gaps: IdleGaps;
   /** When it last had a request, as far as is known. */
   usedMs: number;
@@ -95,6 +105,8 @@ export function createFleetPlanner(settings: ScaleSettings = scaleDefaults): Fle
       planned.set(model, {
         scaler,
         guess,
+        forecast: createForecast(memory?.weeks),
+        forecastMs: undefined,
         gaps: memory?.gaps ?? emptyGaps(),
         usedMs: sinceMs,
         uses: startUses(sinceMs),
@@ -105,17 +117,28 @@ export function createFleetPlanner(settings: ScaleSettings = scaleDefaults): Fle
       const one = planned.get(model);
       if (one !== undefined) hear(one, news);
     },
-    decide: (input) => decideAll(planned, input),
+    decide(input) {
+      const orders = decideAll(planned, input);
+      noteHours(planned, { ...input, orders }, settings);
+      return orders;
+    },
+    forecastOf(model, wallMs) {
+      const one = planned.get(model);
+      if (one === undefined) return 0;
+      return one.forecast.expect(wallMs, one.scaler.state().climbs.Staged.slowMs) / settings.steadyUse;
+    },
     copyModels: (nowMs) => new Map([...planned].map(([name, one]) => [name, copyModelOf(name, one, nowMs)])),
-    remember(model, { scaler, gaps }) {
+    remember(model, { scaler, gaps, weeks }) {
       const one = planned.get(model);
       if (one === undefined) return;
       one.scaler.restore(scaler);
+      one.forecast.restore(weeks);
       one.gaps = gaps;
     },
     memoryOf(model) {
       const one = planned.get(model);
-      return one === undefined ? undefined : { scaler: one.scaler.state(), gaps: one.gaps };
+      if (one === undefined) return undefined;
+      return { scaler: one.scaler.state(), gaps: one.gaps, weeks: one.forecast.state() };
     },
   };
 }
@@ -143,6 +166,26 @@ function noteUse(one: Planned, atMs: number): void {
   if (gapMs >= GAP_MS_MIN) one.gaps = learnGap(one.gaps, gapMs);
   if (gapMs >= MOMENT_MS) one.uses = learnUse(one.uses, atMs);
   one.usedMs = Math.max(one.usedMs, atMs);
+}
+
+/** Longer than between any two decisions of a planner that runs. */
+const NOTED_MS_MAX = 60_000;
+
+/** What the work keeps busy, hour by hour. Silence is no work that was not there. */
+function noteHours(
+  planned: ReadonlyMap<string, Planned>,
+  { models, wallMs, orders }: FleetInput & { readonly orders: ReadonlyMap<string, ModelOrder> },
+  { holdAfterMs }: ScaleSettings,
+): void {
+  if (wallMs === undefined) return;
+  for (const [model, { nowMs, signalAgeMs }] of models) {
+    const [one, order] = [planned.get(model), orders.get(model)];
+    if (one === undefined || order === undefined) continue;
+    const spanMs = Math.min(NOTED_MS_MAX, nowMs - (one.forecastMs ?? nowMs));
+    one.forecastMs = nowMs;
+    const isHeard = signalAgeMs <= holdAfterMs;
+    if (isHeard && spanMs > 0) one.forecast.note({ wallMs, spanMs, replicas: order.figures.need.slow });
+  }
 }
 
 /** Rest of another one's turn, besides its sleep and the wake: half of a turn that is worth twice the change. */

@@ -13,6 +13,7 @@ type Entry =
       readonly type: 'Decide';
       readonly models: readonly (readonly [string, unknown])[];
       readonly slots: number;
+      readonly wallMs?: number;
       readonly text: string;
     };
 
@@ -39,9 +40,10 @@ export function recordPlanner(planner: FleetPlanner, write: (line: string) => vo
     },
     decide(input) {
       const orders = planner.decide(input);
-      log({ type: 'Decide', models: [...input.models], slots: input.slots, text: textOf(orders) });
+      log({ ...input, type: 'Decide', models: [...input.models], text: textOf(orders) });
       return orders;
     },
+    forecastOf: (model, wallMs) => planner.forecastOf(model, wallMs),
     copyModels: (nowMs) => planner.copyModels(nowMs),
     remember(model, memory) {
       log({ type: 'Remember', model, memory });
@@ -73,7 +75,7 @@ export function replayPlanner(lines: Iterable<string>, planner: FleetPlanner): R
       case 'Decide': {
         const models = new Map(entry.models) as FleetInput['models'];
         decisions += 1;
-        if (textOf(planner.decide({ models, slots: entry.slots })) !== entry.text) differing += 1;
+        if (textOf(planner.decide({ ...entry, models })) !== entry.text) differing += 1;
         break;
       }
     }

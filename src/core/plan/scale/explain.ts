@@ -123,6 +123,8 @@ function findOtherwise({ input, figures, desired, isRested, settings }: Explaine
   if (hindrance === 'Stale' || hindrance === 'Floor') return `with fresh news of routers it would be ${order.want}`;
   if (hindrance !== 'None') return `without the hold it would be ${order.want}`;
   if (desired === 0) return 'the first request wakes one';
+  if (input.forecastFloor > Math.max(need.slow / settings.steadyUse, need.headroom) && order.want === order.steady)
+    return 'without the forecast it would be fewer';
   if (order.isUseless) return 'with a faster wake it would be more';
   const calm = Math.max(input.min, Math.ceil(need.base - settings.tolerance), 0);
   if (order.want > calm) return `without what waits and the burst it would be ${calm}`;

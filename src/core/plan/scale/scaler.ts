@@ -57,6 +57,7 @@ export interface ScalerInput {
   readonly makeRoomMs: number;
   /** Time between a request and the decision about it. */
   readonly lagMs: number;
+  /** Replicas that a forecast asks for; 0 when none has earned a say. */
   readonly forecastFloor: number;
 }
 
@@ -163,8 +164,9 @@ class WorkScaler implements Scaler {
     const isQuiet = !wanted && hasStatedQuiet(input);
     const order = planOrder(
       {
-        need: isQuiet ? { ...need, base: 0, excess: 0 } : need,
-        base: isQuiet ? 0 : base,
+        // A forecast is not about what was needed lately.
+        need: isQuiet ? { ...need, base: input.forecastFloor, excess: 0 } : need,
+        base: isQuiet ? input.forecastFloor : base,
         supply: {
           ordered: input.ordered,
           ready: input.ready,

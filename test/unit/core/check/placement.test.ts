@@ -56,6 +56,20 @@ describe('a plan is not carried out when', () => {
     const assigned = { a: [assign('m-1', 'Awake')], b: [assign('m-1', 'Awake')] };
     assert.deepEqual(rulesBroken([slotWith('a'), slotWith('b')], both, assigned), ['TooManyAwake']);
   });
+  test('more new slots would be asked for than the pool may have', () => {
+    const claim = claimFor('m-1', 3);
+    const asked = (count: number, changes: { room?: number; leaving?: number }) => {
+      const snapshot = placeSnapshot([], [claim]);
+      const pools = snapshot.pools.map((pool) => ({ ...pool, ...changes }));
+      const unmet = new Array(count).fill({ claim, pool: 'default' });
+      return checkPlacement({ ...snapshot, pools }, { assigned: new Map(), moves: [], unmet, givenUp: [] });
+    };
+    assert.deepEqual(
+      asked(3, { room: 1, leaving: 1 }).map(({ rule, podUid }) => [rule, podUid]),
+      [['TooManySlots', undefined]],
+    );
+    assert.deepEqual(asked(3, { room: 2, leaving: 1 }), []);
+  });
   test('something would go before every slot is known', () => {
     assert.deepEqual(rulesBroken([awakeSlot('a', 'm-1')], both, { a: [] }, false), ['LoweredInTheDark']);
     const asleep = { a: [assign('m-1', 'Asleep')] };

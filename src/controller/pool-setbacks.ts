@@ -1,0 +1,80 @@
+// Setbacks of a Pool: slots that ended by themselves and slots that the server would not have. Owns how long the next one waits
+// for that, and what is still said of the last one. Never makes or deletes a slot.
+import { kinds, type Pod } from '../api/kinds.ts';
+import type { Pool } from '../api/pool.ts';
+import { addSetback, noSetbacks, type Setbacks, waitAfterSetbacks } from '../core/plan/slot-setbacks.ts';
+import { findTrouble } from '../core/plan/slot-trouble.ts';
+import type { SlotsPlan } from '../core/plan/slots.ts';
+import { findOwned } from './ownership.ts';
+import type { PoolContext, PoolSetbacks, Trouble } from './pool-context.ts';
+import { isConnected } from './pool-slots.ts';
+import { explainRefusal, isRefusal, type Refusal } from './refusals.ts';
+import { hasEnded } from './slot-pod.ts';
+import type { Outcome } from './work-queue.ts';
+
+interface SetbackFacts {
+  readonly pods: readonly Pod[];
+  readonly removed: readonly string[];
+  readonly context: PoolContext;
+}
+
+/** How long the next slot has to wait. A Pod that ended by itself is a setback; one that works and came later ends the series. */
+export function noteSetbacks(pool: Pool, { pods, removed, context }: SetbackFacts): number {
+  const { fleet, options, setbacks } = context;
+  const { name } = pool.metadata;
+  const nowMs = options.clock.nowMs();
+  const { known, trouble, ...before }: PoolSetbacks = setbacks.get(name) ?? { ...noSetbacks, known: new Set() };
+  const hasRecovered = pods.some((pod) => isConnected(pod, fleet) && !known.has(pod.metadata.name));
+  const ended = pods.filter((pod) => hasEnded(pod) && removed.includes(pod.metadata.name));
+  let now: Setbacks = hasRecovered ? noSetbacks : before;
+  for (const _ of ended) now = addSetback(now, nowMs);
+  // Their Pods are deleted next, and with them what was known.
+  const last = ended.flatMap((pod) => findTrouble(pod) ?? []).at(-1) ?? (hasRecovered ? undefined : trouble);
+  if (now.count === 0) setbacks.delete(name);
+  else if (ended.length > 0 || hasRecovered) {
+    const names = new Set(pods.map(({ metadata }) => metadata.name));
+    setbacks.set(name, { ...now, known: names, ...(last === undefined ? {} : { trouble: last }) });
+  }
+  return waitAfterSetbacks(now, nowMs);
+}
+
+interface MadeSlots {
+  readonly pods: readonly Pod[];
+  /** Names of those that were made and are not among the Pods yet. */
+  readonly unseen: readonly string[];
+  readonly context: PoolContext;
+}
+
+/** What still hinders: a refusal while a slot is to be made, an end while a slot is missing or has not come yet. */
+export function recallSetback(
+  pool: string,
+  { create }: SlotsPlan,
+  { pods, unseen, context }: MadeSlots,
+): Trouble | undefined {
+  const trouble = context.setbacks.get(pool)?.trouble;
+  if (trouble === undefined || create > 0) return trouble;
+  const isAwaited = unseen.length > 0 || !pods.every((pod) => isConnected(pod, context.fleet));
+  return isAwaited && !isRefusal(trouble) ? trouble : undefined;
+}
+
+/** A slot that the server will not have is a setback, too: the serial that was reserved for it comes back as a change, and with
+ * it the next try. */
+export function noteRefusal(pool: Pool, outcome: Outcome, { options, setbacks }: PoolContext): void {
+  const refusal = refusalOf(outcome);
+  if (refusal === undefined) return;
+  const { name } = pool.metadata;
+  const known = new Set(findOwned(options.cluster.list(kinds.Pod), pool).map(({ metadata }) => metadata.name));
+  const before = setbacks.get(name) ?? noSetbacks;
+  setbacks.set(name, { ...addSetback(before, options.clock.nowMs()), known, trouble: refusal });
+}
+
+export function forgetRefusal(pool: string, { setbacks }: PoolContext): void {
+  const found = setbacks.get(pool);
+  if (found?.trouble === undefined || !isRefusal(found.trouble)) return;
+  const { trouble: _, ...rest } = found;
+  setbacks.set(pool, rest);
+}
+
+export function refusalOf(outcome: Outcome): Refusal | undefined {
+  return outcome.type === 'failed' && outcome.isRefused === true ? explainRefusal(outcome.sentence) : undefined;
+}
