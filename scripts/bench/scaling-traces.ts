@@ -143,6 +143,6 @@ async function judgeAll(cases: readonly Case[]): Promise<Row[]> {
       target: `each ≥ ${GOAL * 100} %, ≤ ${T2_HOURS} h`,
       isMet,
     }),
-    beside('   the same, every slot occupied (5.5 s more)', listed(cases, occupied)),
+    beside(`   the same, every slot occupied (${occupiedMs({}) / 1000} s to awake)`, listed(cases, occupied)),
   ];
 }

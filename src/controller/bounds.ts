@@ -38,6 +38,8 @@ export const TRIAL_BACKOFF = { baseMs: 15_000, capMs: 900_000 } as const;
 export const OLD_REVISIONS_MAX = 10;
 /** What was learned of a model is written this often at most (DESIGN §3). */
 export const LEARNED_EVERY_MS = 300_000;
+/** The first time, of a model of which nothing is kept yet. */
+export const LEARNED_FIRST_MS = 30_000;
 /** The controller's guess of how long a new slot takes to report. */
 export const SLOT_START_MS = 3000;
 /** The first guess of how long a slot takes from the decision to make it, for those who keep some ready; and the most that counts. */

@@ -10,7 +10,7 @@ import {
   renderLearned,
 } from '../api/learned-state.ts';
 import type { Model } from '../api/model.ts';
-import { LEARNED_EVERY_MS } from './bounds.ts';
+import { LEARNED_EVERY_MS, LEARNED_FIRST_MS } from './bounds.ts';
 import type { ControllerOptions } from './options.ts';
 import { controllerOf, ownedBy } from './ownership.ts';
 import { outcomeOfError, versionOf } from './status.ts';
@@ -32,8 +32,8 @@ export interface LearnedStatesOptions {
 
 interface Known {
   readonly uid: string;
-  /** The text that is there, as far as is known. */
-  text: string | undefined;
+  /** Of what is there, that which counts as news; undefined when nothing of use is there. */
+  news: string | undefined;
   writtenMs: number;
 }
 
@@ -64,13 +64,19 @@ async function load(
   const found = await cluster.read(kinds.ConfigMap, learnedName(name), signal);
   if (!found.ok && found.error.reason !== 'NotFound') return outcomeOfError(found.error);
   const text = found.ok && isOurs(found.value, model) ? found.value.data?.[LEARNED_KEY] : undefined;
-  if (text !== undefined) {
-    const memory = parseLearned(text);
-    if (memory.ok) onMemory(name, memory.value);
-    else tellUnusable(options, model, memory.error);
-  }
-  known.set(name, { uid, text, writtenMs: clock.nowMs() });
-  return { type: 'again', afterMs: LEARNED_EVERY_MS };
+  const memory = text === undefined ? undefined : parseLearned(text);
+  if (memory?.ok === true) onMemory(name, memory.value);
+  if (memory?.ok === false) tellUnusable(options, model, memory.error);
+  const news = memory?.ok === true ? newsIn(memory.value) : undefined;
+  // Where nothing was kept yet there is most to lose.
+  const afterMs = text === undefined ? LEARNED_FIRST_MS : LEARNED_EVERY_MS;
+  known.set(name, { uid, news, writtenMs: clock.nowMs() + afterMs - LEARNED_EVERY_MS });
+  return { type: 'again', afterMs };
+}
+
+/** That an hour goes by in which nobody asks is none. */
+function newsIn({ weeks, ...memory }: LearnedMemory): string {
+  return JSON.stringify({ ...memory, past: weeks.past, workMs: weeks.workMs });
 }
 
 async function save(
@@ -83,15 +89,16 @@ async function save(
   const leftMs = one.writtenMs + LEARNED_EVERY_MS - clock.nowMs();
   if (leftMs > 0) return { type: 'again', afterMs: leftMs };
   const memory = memoryOf(name);
-  const text = memory === undefined ? undefined : renderLearned(memory);
-  if (text === undefined || text === one.text) return { type: 'again', afterMs: LEARNED_EVERY_MS };
+  const news = memory === undefined ? undefined : newsIn(memory);
+  if (memory === undefined || news === one.news) return { type: 'again', afterMs: LEARNED_EVERY_MS };
+  const text = renderLearned(memory);
   if (Buffer.byteLength(text) > LEARNED_BYTES_MAX) {
     log.error({ model: name, bytesMax: LEARNED_BYTES_MAX }, 'what was learned of a model is too large to be kept');
     return { type: 'again', afterMs: LEARNED_EVERY_MS };
   }
   const written = await write(cluster, { model, text }, signal);
   if (written.type !== 'done') return written;
-  Object.assign(one, { text, writtenMs: clock.nowMs() });
+  Object.assign(one, { news, writtenMs: clock.nowMs() });
   return { type: 'again', afterMs: LEARNED_EVERY_MS };
 }
 

@@ -12,13 +12,17 @@ import { callChat } from '../chaos/chat-call.ts';
 import { startLanes } from '../chaos/lanes.ts';
 import { personApi } from '../support/person-api.ts';
 import { descendants, isRunning } from '../support/process-tree.ts';
-import { applyFleet, coldModel, LANES_EACH, objectNames, stoker, streamingModels } from './fleet.ts';
+import { applyFleet, coldModel, LANES_EACH, objectNames, stoker, stokerWith, streamingModels } from './fleet.ts';
 import { type StartedProcess, startLine } from './started-process.ts';
 
 const RECOVERY_MS_MAX = 20_000;
+/** It is written half a minute after a controller began with the model. */
+const LEARNED_MS_MAX = 60_000;
+/** What is assumed of answers before any was seen. */
+const OUTPUT_TOKENS_GUESS = 200;
 const [model] = streamingModels;
 
-describe('parts that are started apart', { timeout: 120_000 }, () => {
+describe('parts that are started apart', { timeout: 180_000 }, () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'stoker-apart-'));
   const dispatcher = new Agent();
   let cluster: StartedProcess;
@@ -105,6 +109,35 @@ describe('parts that are started apart', { timeout: 120_000 }, () => {
     assert.deepEqual(notWhole, []);
     const { stdout } = await stoker(dataDir, 'get', 'models');
     assert.match(stdout, new RegExp(coldModel));
+  });
+
+  /** A figure behind the last decision, as the controller that runs now tells it. */
+  async function explained(name: string): Promise<unknown> {
+    const url = await controller.prints(/"adminUrl":"(http:[^"]+)"/);
+    const variables = { STOKER_DATA_DIR: dataDir, STOKER_CONTROLLER_URL: url };
+    const { stdout } = await stokerWith(variables, 'explain', 'scale', model, '--output', 'json');
+    const { terms } = JSON.parse(stdout) as { terms: { name: string; value: unknown }[] };
+    return terms.find((term) => term.name === name)?.value;
+  }
+
+  test('what a controller has learned of a model is known to the next one', async () => {
+    const api = personApi(join(dataDir, 'kubeconfig'));
+    const learned = () => api.get<{ data: Record<string, string> }>('ConfigMap', `${model}-learned`);
+    const startedMs = systemClock.nowMs();
+    while ((await learned().catch(() => undefined)) === undefined) {
+      assert.ok(systemClock.nowMs() - startedMs < LEARNED_MS_MAX, 'it is written');
+      await delay(systemClock, 100);
+    }
+    const text = (await learned()).data['learned.json'] ?? '';
+    await api.close();
+    assert.ok(text.length <= 65_536, `${text.length} bytes`);
+    await controller.end('SIGKILL');
+    controller = startController(controllerLine);
+    await untilServed(routers[1], coldModel);
+    const memory = JSON.parse(text).memory.scaler;
+    assert.ok(memory.cost.samples > 0 && memory.output.weight > 0, text);
+    assert.equal(await explained('outputTokens'), Math.round(memory.output.meanTokens));
+    assert.notEqual(await explained('outputTokens'), OUTPUT_TOKENS_GUESS);
   });
 
   test('objects survive kill -9 of the API with all that stands on it', async () => {

@@ -58,9 +58,13 @@ export async function applyFleet(dataDir: string, name: FleetName): Promise<void
 
 /** Runs a command of `stoker` against the data folder. */
 export function stoker(dataDir: string, ...args: string[]) {
+  return stokerWith({ STOKER_DATA_DIR: dataDir }, ...args);
+}
+
+export function stokerWith(variables: Readonly<Record<string, string>>, ...args: string[]) {
   return run(process.execPath, [join(root, 'bin/stoker.js'), ...args], {
     cwd: root,
-    env: { PATH: process.env.PATH, STOKER_DATA_DIR: dataDir },
+    env: { PATH: process.env.PATH, ...variables },
     timeout: 30_000,
   });
 }

@@ -40,6 +40,7 @@ const plurals: Readonly<Record<string, string>> = {
   Secret: 'api/v1/namespaces/default/secrets',
   Event: 'api/v1/namespaces/default/events',
   Pod: 'api/v1/namespaces/default/pods',
+  ConfigMap: 'api/v1/namespaces/default/configmaps',
 };
 
 function pathOf(kind: string): string {
