@@ -133,6 +133,9 @@ export async function openStagedWeights(site: Site): Promise<StagedWeights> {
   return {
     async bring(name, weights, address) {
       await apply(namespace, objects(name, weights));
+      // It is decided about once routers have been told of it.
+      const isKnown = async () => (await site.get('model', name)).status?.scaleDecision !== undefined;
+      await site.until(isKnown, `${name} to be known`);
       const said = new Set<string>();
       let isOver = false;
       const answer = ask(address, name).finally(() => {
