@@ -121,7 +121,10 @@ export async function openStagedWeights(site: Site): Promise<StagedWeights> {
   await site.kubectl('create', 'namespace', SOURCE);
   await apply(SOURCE, [
     ...source,
-    disk('make', `mkdir /disk/claim /disk/node && chown ${USER}:${USER} /disk/claim /disk/node`),
+    disk(
+      'make',
+      `rm -rf /disk/claim /disk/node && mkdir /disk/claim /disk/node && chown ${USER}:${USER} /disk/claim /disk/node`,
+    ),
   ]);
   await wait('make', 'jsonpath={.status.phase}=Succeeded');
   await wait(SOURCE, 'condition=Ready');
