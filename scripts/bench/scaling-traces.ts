@@ -1,6 +1,8 @@
 // T1, T2 and T3: one setting on the four public traces, beside what others do and the fixed fleet that hindsight would buy. Climbs
 // have no spread here, as in the study that the targets are from; the spread is printed beside.
+
 import { readFileSync } from 'node:fs';
+import { DECISION_LAG_MS } from '../../src/core/plan/scale/settings.ts';
 import { findStaticFleet, withSlots } from '../../src/sim/hindsight.ts';
 import { parsePolicies } from '../../src/sim/policy/catalogue.ts';
 import type { PolicyFactory } from '../../src/sim/policy/policy.ts';
@@ -115,12 +117,10 @@ async function judge(
   ];
 }
 
-const LAG_MS = 100;
-
 /** What stands between a request and an engine when another model has to go to sleep first: more than most objectives. */
 function occupiedMs({ wakeMs }: Changes): number {
   const { climb } = modelProfiles.Size70B;
-  return LAG_MS + climb.sleepMs + (wakeMs ?? climb.wakeMs);
+  return DECISION_LAG_MS + climb.sleepMs + (wakeMs ?? climb.wakeMs);
 }
 
 /** Above that bound, and the time to read, occupied slots cost nothing: the loss is the climb's and not the scaler's. */

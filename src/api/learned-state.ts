@@ -1,6 +1,7 @@
 // What the controller has learned of a Model, as it is kept in a ConfigMap: the schema, and reading and writing the text. The text
 // may be anybody's by the time it is read, so every figure has bounds. Must never hold what a caller said.
 import { z } from 'zod';
+import { parseJsonObject } from '../lib/json-text.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 
 export const LEARNED_VERSION = 2;
@@ -66,19 +67,10 @@ export function renderLearned(memory: LearnedMemory): string {
 /** The error says what is wrong with the text, for people. */
 export function parseLearned(text: string): Result<LearnedMemory, string> {
   if (Buffer.byteLength(text) > LEARNED_BYTES_MAX) return fail(`it has more than ${LEARNED_BYTES_MAX} bytes`);
-  const found = readVersion(text);
-  if (!found.ok) return found;
-  if (!versions.includes(found.value.version)) return fail(`its version is not ${LEARNED_VERSION}, and no earlier one`);
-  const parsed = learnedSchema.safeParse(found.value);
+  const found = parseJsonObject(text);
+  if (found === undefined) return fail('it is no JSON object');
+  if (!versions.includes(found.version)) return fail(`its version is not ${LEARNED_VERSION}, and no earlier one`);
+  const parsed = learnedSchema.safeParse(found);
   if (parsed.success) return ok(parsed.data.memory);
   return fail(`${parsed.error.issues[0]?.path.join('.') ?? 'it'} is not as it was written`);
-}
-
-function readVersion(text: string): Result<{ readonly version?: unknown }, string> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? ok(value) : fail('it is no JSON object');
-  } catch {
-    return fail('it is no JSON');
-  }
 }

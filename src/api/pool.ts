@@ -159,7 +159,7 @@ export const poolSpecSchema = z
     spare: spareSchema.optional(),
     pod: podSchema.optional(),
     sleepersPerSlotMax: z.int().min(0).max(64).default(8).meta({
-      description: 'Instances that may be asleep in one slot. Beyond it the least recently used one is stopped.',
+      description: 'Instances that may be asleep in one slot. Beyond it the one whose loss costs least is stopped.',
     }),
     changesPerSlotHourMax: z.int().min(2).max(3600).default(60).meta({
       description:

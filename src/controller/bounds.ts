@@ -16,8 +16,6 @@ export const SECRET_WANTED_EVERY_MS = 5000;
 
 /** Changes within this time are planned together. */
 export const PLAN_WITHIN_MS = 2;
-/** News of a request reaches the decision within this time (DESIGN §1.3). */
-export const SCALE_LAG_MS = 100;
 /** Time itself changes plans: idle times, leases, retries. */
 export const PLAN_EVERY_MS = 250;
 /** The planner rests this many times as long as it took, so that the event loop stays free. */

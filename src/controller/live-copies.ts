@@ -1,11 +1,9 @@
 // Sleeping copies in slots that stand free, for Pools that keep some: which, by what routers asked for lately. Tells the planner of
 // src/core/plan/pool what each slot may hold; decides nothing itself, and placement gives a copy's slot to whoever needs it.
-import { kinds } from '../api/kinds.ts';
 import type { Claim, CopyOrder, PoolView } from '../core/plan/placement.ts';
 import type { CopyModel } from '../core/plan/pool/copies.ts';
 import { createCopyPlanner } from '../core/plan/pool/copy-planner.ts';
 import { canRun, reportOf, type SlotView } from '../core/plan/snapshot.ts';
-import type { Cluster } from '../ports/cluster.ts';
 import type { World } from './observe.ts';
 
 export interface CopyFacts {
@@ -20,10 +18,10 @@ export interface CopyFacts {
 /** By Pod uid. Called at every plan: how busy slots are is learned from it. */
 export type PlanCopies = (facts: CopyFacts) => ReadonlyMap<string, CopyOrder>;
 
-export function createLiveCopies(cluster: Pick<Cluster, 'list'>): PlanCopies {
+export function createLiveCopies(): PlanCopies {
   const planner = createCopyPlanner();
   return (facts) => {
-    const nodes = new Map(cluster.list(kinds.Pod).map(({ metadata, spec }) => [metadata.uid, spec.nodeName ?? '']));
+    const nodes = new Map(facts.world.slots.map(({ podUid, node }) => [podUid, node ?? '']));
     const slots = new Map(facts.slots.map((slot) => [slot.podUid, slot]));
     const claims = new Map(facts.claims.map((claim) => [claim.revision, claim]));
     const pools = new Map(facts.pools.map((pool) => [pool.name, pool]));
@@ -31,7 +29,6 @@ export function createLiveCopies(cluster: Pick<Cluster, 'list'>): PlanCopies {
       nowMs: facts.world.nowMs,
       slots: facts.slots,
       models: listStable(facts, claims),
-      sleepersPerSlotMax: 0,
       budgetOf: ({ pool }) => {
         const { sleepersPerSlotMax = 0, sleeperBytes } = pools.get(pool) ?? {};
         return { sleepersMax: sleepersPerSlotMax, sleeperBytesMax: sleeperBytes };

@@ -19,9 +19,8 @@ import { METER_SPAN_MS } from '../core/plan/scale/demand-meter.ts';
 import { explainDecision } from '../core/plan/scale/explain.ts';
 import { guessModel } from '../core/plan/scale/first-guess.ts';
 import type { ScalerInput } from '../core/plan/scale/scaler.ts';
-import { headroomRanks, scaleDefaults } from '../core/plan/scale/settings.ts';
+import { DECISION_LAG_MS, headroomRanks, scaleDefaults, TOKEN_GAP_MS_MAX } from '../core/plan/scale/settings.ts';
 import { readSupply } from '../core/plan/scale/supply-reading.ts';
-import { SCALE_LAG_MS } from './bounds.ts';
 import { createDemandNews } from './demand-news.ts';
 import type { Fleet } from './fleet.ts';
 import { slotEngineOf } from './launch.ts';
@@ -68,8 +67,6 @@ export function createLivePlanner(): FleetPlanner {
 
 /** What Model.spec.scaling may say otherwise. */
 const FIRST_TOKEN_MS_MAX = 5000;
-/** The pace of an answer that a batch must keep. */
-const GAP_MS_MAX = 100;
 /** News of models that are not planned yet: kept until they are. */
 const EARLY_NEWS_MAX = 10_000;
 
@@ -182,7 +179,7 @@ function readInput(live: LiveModel, { world, guesses, copies }: Looked): Omit<Sc
     max: scaling.maxAwake,
     objective: {
       firstTokenMsMax: scaling.firstTokenMillis ?? FIRST_TOKEN_MS_MAX,
-      gapMsMax: GAP_MS_MAX,
+      gapMsMax: TOKEN_GAP_MS_MAX,
       sequencesMax: serving.concurrency,
     },
     headroomRank: headroomRanks[scaling.headroom],
@@ -197,7 +194,7 @@ function readInput(live: LiveModel, { world, guesses, copies }: Looked): Omit<Sc
     ready,
     pending,
     makeRoomMs: supply.hasFreeSleeper || ready > 0 ? 0 : (guesses.get(name)?.sleepMs ?? 0),
-    lagMs: SCALE_LAG_MS,
+    lagMs: DECISION_LAG_MS,
   };
 }
 

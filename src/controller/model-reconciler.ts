@@ -5,8 +5,9 @@ import type { Model, ModelStatus } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
 import { type LifecyclePlan, planLifecycle } from '../core/plan/lifecycle.ts';
 import { judgeObjective, type ObjectiveBound } from '../core/plan/scale/objective-bound.ts';
+import { DECISION_LAG_MS } from '../core/plan/scale/settings.ts';
 import { ascentOf } from '../core/plan/snapshot.ts';
-import { OLD_REVISIONS_MAX, SCALE_LAG_MS } from './bounds.ts';
+import { OLD_REVISIONS_MAX } from './bounds.ts';
 import { keepDisruptionBudget } from './disruption-budget.ts';
 import type { Fleet } from './fleet.ts';
 import { maySleep } from './launch.ts';
@@ -109,7 +110,7 @@ function judgeStable(
   const { asleepMs, stagedMs } = fleet.climbTimes(revision.metadata.name);
   const from = maySleep(revision, model) ? 'Asleep' : 'Staged';
   const climbMs = from === 'Asleep' ? asleepMs : stagedMs;
-  return judgeObjective({ firstTokenMillis, minAwake, climbMs, from, lagMs: SCALE_LAG_MS });
+  return judgeObjective({ firstTokenMillis, minAwake, climbMs, from, lagMs: DECISION_LAG_MS });
 }
 
 /** The sentence of a pool, when none of its pools has the slots that it should have. */

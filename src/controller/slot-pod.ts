@@ -39,8 +39,9 @@ export const RESTRICTED_CONTAINER = {
   readOnlyRootFilesystem: true,
   capabilities: { drop: ['ALL'] },
 };
-/** A slot that is awake is costly to lose: neither the cluster autoscaler nor Karpenter may move it to save a node. */
-const KEPT_WHERE_IT_IS = {
+/** A slot that is awake, or holds a last copy, is costly to lose: neither the cluster autoscaler nor Karpenter may move it to save
+ * a node. */
+export const KEPT_WHERE_IT_IS = {
   'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
   'karpenter.sh/do-not-disrupt': 'true',
 };

@@ -1,8 +1,8 @@
 // Reconciles what one slot's Pod says to others: the label that follows the model that is awake in it, so that a selector finds the
-// Pods of a model, and the wish of a last copy to stay where it is. Touches nothing else of a Pod.
+// Pods of a model, and whether it may be emptied to save its node. Touches nothing else of a Pod.
 import { kinds, type Pod } from '../api/kinds.ts';
 import type { ControllerOptions } from './options.ts';
-import { AWAKE_LABEL, isLeaving } from './slot-pod.ts';
+import { AWAKE_LABEL, isLeaving, KEPT_WHERE_IT_IS } from './slot-pod.ts';
 import { outcomeOfError } from './status.ts';
 import type { Steering } from './steering.ts';
 import { done, type Outcome } from './work-queue.ts';
@@ -23,15 +23,10 @@ export async function reconcileSlot(
   return written.ok ? done : outcomeOfError(written.error);
 }
 
-/** Karpenter and the Cluster Autoscaler leave such a Pod where it is when they empty a node to save it. */
-const STAY: Readonly<Record<string, string>> = {
-  'karpenter.sh/do-not-disrupt': 'true',
-  'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
-};
-
-function guard(pod: Pod, steering: Pick<Steering, 'holdsLastCopy'>) {
-  const stays = steering.holdsLastCopy(pod.metadata.name);
-  const wanted = Object.entries(STAY).map(([key, value]) => [key, stays ? value : undefined] as const);
+/** Both autoscalers go by what its Pod says. A new slot says that it stays, until it is known what it holds. */
+function guard(pod: Pod, steering: Pick<Steering, 'isKept'>) {
+  const stays = steering.isKept(pod.metadata.name);
+  const wanted = Object.entries(KEPT_WHERE_IT_IS).map(([key, value]) => [key, stays ? value : undefined] as const);
   const wrong = wanted.filter(([key, value]) => pod.metadata.annotations?.[key] !== value);
   return wrong.length === 0
     ? {}

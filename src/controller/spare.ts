@@ -40,7 +40,6 @@ export interface PlannedSlots {
   readonly world: World;
   readonly snapshot: Pick<PlaceSnapshot, 'slots' | 'claims' | 'copies'>;
   readonly placement: Placement;
-  readonly wallMs: number;
 }
 
 interface Kept {
@@ -92,8 +91,8 @@ function notePool(pools: Map<string, Kept>, pool: Pool, planned: PlannedSlots): 
   };
   pools.set(name, kept);
   const demand = demandIn(name, planned);
-  const { nowMs } = planned.world;
-  kept.reserve.note({ nowMs, wallMs: planned.wallMs, demand, refillMs: kept.refill.Staged.slowMs });
+  const { nowMs, wallMs } = planned.world;
+  kept.reserve.note({ nowMs, wallMs, demand, refillMs: kept.refill.Staged.slowMs });
   const claims = planned.snapshot.claims.filter((claim) => claim.pools.includes(name));
   const hasSleepers = claims.some(({ desired }) => desired === 0);
   const figures = kept.reserve.decide(policyOf(spare, slots.max), hasSleepers);

@@ -1,7 +1,7 @@
 // The planning loop: observe, plan, check, act. Runs soon after anything changed and at a steady pace; every run plans for
 // all models and slots at once. Owns the last decisions and what slots were assigned. Never waits for anything in between.
 import { kinds } from '../api/kinds.ts';
-import { type OwnEngine, type Rung, residentRungs, rungs } from '../api/link.ts';
+import { type OwnEngine, residentRungs } from '../api/link.ts';
 import { createChurnBudget } from '../core/check/churn.ts';
 import { checkPlacement, type Finding } from '../core/check/placement.ts';
 import { planPlacement } from '../core/plan/place.ts';
@@ -18,7 +18,6 @@ import { listClaims, listPools } from './demand-plan.ts';
 import type { AgentRecord, Fleet } from './fleet.ts';
 import { createKeyChanges, type KeyChanges } from './key-changes.ts';
 import type { KeyRing } from './key-ring.ts';
-import { findLastCopies } from './last-copies.ts';
 import { createLiveCopies, type PlanCopies } from './live-copies.ts';
 import type { LiveDecision, LiveScaling } from './live-scaling.ts';
 import {
@@ -29,10 +28,10 @@ import {
   type ModelView,
   renderPolicy,
   routeModel,
-  viewModel,
 } from './model-view.ts';
 import { observeWorld, type World } from './observe.ts';
 import type { ControllerOptions } from './options.ts';
+import { createPlanViews, type PlanViews } from './plan-views.ts';
 import { createSleepMemory } from './sleep-memory.ts';
 import { listLackingSlots } from './slot-flavour.ts';
 import type { PlannedSlots, Spare } from './spare.ts';
@@ -92,8 +91,8 @@ export interface Steering {
   isGivenUp(slot: string): boolean;
   /** The model that is awake in a slot, by Pod name. */
   awakeIn(slot: string): string | undefined;
-  /** Whether a model has no other warm instance than the one in this slot, by Pod name. */
-  holdsLastCopy(slot: string): boolean;
+  /** Whether a slot, by Pod name, is not to be emptied only to save its node. */
+  isKept(slot: string): boolean;
   /** The world of the last run. */
   world(): World | undefined;
 }
@@ -110,15 +109,11 @@ class PlanningLoop implements Steering {
   readonly #keys: KeyChanges;
   readonly #sleepMemory = createSleepMemory();
   readonly #churn = createChurnBudget();
+  readonly #shown: PlanViews;
   #found: ReadonlySet<string> = new Set();
   readonly #decisions = new Map<string, Decided>();
-  #views: ReadonlyMap<string, ModelView> = new Map();
   #lacking: ReadonlyMap<string, readonly (string | undefined)[]> = new Map();
   #givenUp: ReadonlySet<string> = new Set();
-  #labels: ReadonlyMap<string, string> = new Map();
-  #lastCopies: ReadonlyMap<string, string> = new Map();
-  #poolTexts: ReadonlyMap<string, string> = new Map();
-  readonly #rungTexts = new Map<string, string>();
   #world: World | undefined;
   #seq = 0;
   #startedAtMs = 0;
@@ -134,7 +129,8 @@ class PlanningLoop implements Steering {
     this.#options = options;
     const nextFence = () => ({ epoch: options.epoch, seq: ++this.#seq });
     this.#keys = createKeyChanges(options);
-    this.#planCopies = createLiveCopies(options.cluster);
+    this.#shown = createPlanViews(options);
+    this.#planCopies = createLiveCopies();
     const weightsFolder = weightsFolderOf(options.places);
     this.#tellAgents = createTeller({ ...options, keys: this.#keys, weightsFolder, nextFence });
     this.#tellRouters = createPublisher({ fleet: options.fleet, nextFence });
@@ -167,7 +163,7 @@ class PlanningLoop implements Steering {
 
   isComplete = () => this.#isComplete;
   decisionOf = (model: string) => this.#decisions.get(model);
-  viewOf = (model: string) => this.#views.get(model);
+  viewOf = (model: string) => this.#shown.viewOf(model);
   lackingIn = (pool: string) => this.#lacking.get(pool) ?? [];
   noteMade(pool: string, flavour: string | undefined): void {
     const flavours = this.lackingIn(pool);
@@ -176,8 +172,8 @@ class PlanningLoop implements Steering {
   }
 
   isGivenUp = (slot: string) => this.#givenUp.has(slot);
-  awakeIn = (slot: string) => this.#labels.get(slot);
-  holdsLastCopy = (slot: string) => this.#lastCopies.has(slot);
+  awakeIn = (slot: string) => this.#shown.awakeIn(slot);
+  isKept = (slot: string) => this.#shown.isKept(slot);
   world = () => this.#world;
 
   #runOnce(): void {
@@ -217,7 +213,7 @@ class PlanningLoop implements Steering {
     const placement = planPlacement(snapshot);
     this.#assign(snapshot, placement, time.nowMs);
     this.#noteLacking(placement, seen);
-    if (this.#isComplete) this.#noteSpare({ world: seen, snapshot, placement, wallMs: time.wallMs });
+    if (this.#isComplete) this.#noteSpare({ world: seen, snapshot, placement });
     // Read again: slots are assigned something else now.
     const world = observeWorld(cluster, fleet, time);
     this.#world = world;
@@ -226,7 +222,7 @@ class PlanningLoop implements Steering {
     this.#tellRouters(this.#renderTable(world, snapshot));
     this.#tellAgents(world);
     this.#withdraw(world.nowMs);
-    this.#noteViews(world);
+    this.#shown.noteSlots(world);
     this.#options.onPlanned();
   }
 
@@ -339,7 +335,11 @@ class PlanningLoop implements Steering {
         ? describeModel(model, world)
         : describeUpstream(model.model, upstreams.stateOf(revision));
     });
-    this.#noteModels(world, new Map(warmth.map((row) => [row.model, row])));
+    this.#shown.noteModels(
+      world,
+      new Map(warmth.map((row) => [row.model, row])),
+      (model) => this.#decisions.get(model)?.decision.sentence,
+    );
     return {
       policy: world.models.map(renderPolicy),
       open: listOpenInstances(world.slots, routed),
@@ -349,67 +349,6 @@ class PlanningLoop implements Steering {
       isComplete: this.#isComplete,
       turn: Math.floor(world.nowMs / 1000),
     };
-  }
-
-  #noteModels(world: World, warmth: ReadonlyMap<string, ReturnType<typeof describeModel>>): void {
-    const views = new Map<string, ModelView>();
-    for (const live of world.models) {
-      const row = warmth.get(live.name);
-      if (row === undefined) continue;
-      const sentence = this.#decisions.get(live.name)?.decision.sentence;
-      views.set(live.name, viewModel(live, row, world, sentence));
-    }
-    // Replaced before anybody is told: who is told reads them at once.
-    const before = this.#views;
-    this.#views = views;
-    for (const [name, view] of views) {
-      if (JSON.stringify(before.get(name)) !== JSON.stringify(view)) this.#options.onChange('Model', name);
-    }
-    this.#countInstances(world, views);
-  }
-
-  #countInstances(world: World, views: ReadonlyMap<string, ModelView>): void {
-    const { metrics } = this.#options;
-    const counts = new Map<string, Map<Rung, number>>([...views.keys()].map((model) => [model, new Map()]));
-    for (const { instances } of world.slots) {
-      for (const { model, rung } of instances) {
-        const row = counts.get(model);
-        row?.set(rung, (row.get(rung) ?? 0) + 1);
-      }
-    }
-    for (const [model, row] of counts) {
-      const text = [...row].sort().join();
-      if (this.#rungTexts.get(model) === text) continue;
-      this.#rungTexts.set(model, text);
-      for (const rung of rungs) metrics.set('instances', { model, rung }, row.get(rung) ?? 0);
-    }
-    for (const model of this.#rungTexts.keys()) {
-      if (counts.has(model)) continue;
-      this.#rungTexts.delete(model);
-      for (const rung of rungs) metrics.forget('instances', { model, rung });
-    }
-  }
-
-  /** Tells whose status or labels are out of date. */
-  #noteViews(world: World): void {
-    const labels = new Map<string, string>();
-    const pools = new Map<string, string>();
-    for (const slot of world.slots) {
-      const awake = slot.instances.find(({ rung, probed }) => rung === 'Awake' && probed);
-      if (awake !== undefined && !slot.isLeaving) labels.set(slot.name, awake.model);
-      const text = slot.instances.map(({ rung }) => rung).join();
-      // A slot that cannot be commanded is replaced when it has nothing to do, so its Pool hears of that.
-      const state = slot.isUsable ? 'usable' : slot.instances.some(({ inFlight }) => inFlight > 0) ? 'busy' : 'idle';
-      pools.set(slot.pool, `${pools.get(slot.pool) ?? ''}${slot.name} ${state} ${text};`);
-    }
-    const before = { labels: this.#labels, pools: this.#poolTexts };
-    this.#labels = labels;
-    this.#poolTexts = pools;
-    const lastCopies = new Map([...findLastCopies(world)].map((slot) => [slot, '']));
-    const changed = new Set([...changedKeys(before.labels, labels), ...changedKeys(this.#lastCopies, lastCopies)]);
-    this.#lastCopies = lastCopies;
-    for (const name of changed) this.#options.onChange('Slot', name);
-    for (const name of changedKeys(before.pools, pools)) this.#options.onChange('Pool', name);
   }
 }
 
@@ -422,9 +361,4 @@ function notePlaces({ places }: AgentRecord, slot: SlotView, cluster: Cluster): 
   if (places.size <= slot.instances.length) return;
   const ids = new Set(slot.instances.map(({ id }) => id));
   for (const id of places.keys()) if (!ids.has(id)) places.delete(id);
-}
-
-function changedKeys(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): string[] {
-  const names = new Set([...before.keys(), ...after.keys()]);
-  return [...names].filter((name) => before.get(name) !== after.get(name));
 }

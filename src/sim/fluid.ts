@@ -2,7 +2,7 @@
 // hand. The scaler is the controller's own. For what takes too long request by request; says nothing about single requests.
 import { writeMs } from '../core/plan/scale/cost.ts';
 import { createScaler, type ScalerInput } from '../core/plan/scale/scaler.ts';
-import { scaleDefaults } from '../core/plan/scale/settings.ts';
+import { DECISION_LAG_MS, scaleDefaults, TOKEN_GAP_MS_MAX } from '../core/plan/scale/settings.ts';
 import type { ModelProfile } from './profile.ts';
 
 export interface FluidLoad {
@@ -40,8 +40,6 @@ export interface FluidState {
 }
 
 const STEP_MS = 1000;
-const LAG_MS = 100;
-const GAP_MS_MAX = 100;
 const HOUR_MS = 3_600_000;
 
 export function runFluid(load: FluidLoad, model: FluidModel, policy: FluidPolicy): FluidResult {
@@ -77,7 +75,7 @@ export function stokerFluid(load: FluidLoad, { profile, firstTokenMsMax }: Fluid
       signalAgeMs: 0,
       min: 0,
       max: Number.MAX_SAFE_INTEGER,
-      objective: { firstTokenMsMax, gapMsMax: GAP_MS_MAX, sequencesMax },
+      objective: { firstTokenMsMax, gapMsMax: TOKEN_GAP_MS_MAX, sequencesMax },
       waitingTokens: new Array<number>(Math.ceil(waiting)).fill(promptTokens),
       engineTokens: 0,
       inFlight: Math.round(inFlight),
@@ -87,7 +85,7 @@ export function stokerFluid(load: FluidLoad, { profile, firstTokenMsMax }: Fluid
       ready,
       pending: climbs.map((beganMs) => ({ from: 'Asleep', ageMs: nowMs - beganMs })),
       makeRoomMs: 0,
-      lagMs: LAG_MS,
+      lagMs: DECISION_LAG_MS,
       forecastFloor: 0,
     };
     return scaler.decide(input).desired;
@@ -111,7 +109,7 @@ function createFluidFleet(load: FluidLoad, { profile, firstTokenMsMax }: FluidMo
   let usedMs = 0;
   const climbs: number[] = [];
   const follow = (desired: number) => {
-    for (; ready + climbs.length < desired; ) climbs.push(nowMs + LAG_MS);
+    for (; ready + climbs.length < desired; ) climbs.push(nowMs + DECISION_LAG_MS);
     for (; ready + climbs.length > desired && climbs.length > 0; ) climbs.pop();
     ready = Math.min(ready, desired);
   };

@@ -169,7 +169,7 @@ export const metricTable = {
   agentDoubleResidence: {
     kind: 'counter',
     name: 'stoker_agent_double_residence_total',
-    help: 'Times that two instances of this slot held its accelerator at once. Anything but 0 is a mistake in Stoker, but for TooManyChanges: where something woke as often within an hour as Pool.spec.changesPerSlotHourMax allows, nothing more does ahead of need.',
+    help: 'Times that two instances of this slot held its accelerator at once. Anything but 0 is a mistake in Stoker.',
     labels: {},
   },
   climbSeconds: {

@@ -143,7 +143,7 @@ test('an objective that a climb cannot keep is called impossible, with the measu
   assert.equal(judged(), undefined);
 });
 
-test('on a cluster, the slot of a last warm instance asks to be left on its node, until there is another one', async () => {
+test('on a cluster, a slot asks to be left on its node while something is awake in it, or sleeps nowhere else', async () => {
   await lab.stop();
   lab = await createLab({ slotPods: { image: 'stoker:1', pullPolicy: 'Never', pullSecrets: [] } });
   lab.pool('default', { slots: { min: 2, max: 2 } });
@@ -159,5 +159,9 @@ test('on a cluster, the slot of a last warm instance asks to be left on its node
   assert.deepEqual(annotations(), [',', 'true,false'], 'the slot that holds nothing may go');
   lab.cluster.change(kinds.Model, 'a', { spec: { scaling: { minAwake: 2 } } });
   await lab.pass(20_000);
-  assert.deepEqual(annotations(), [',', ','], 'either of two may go');
+  assert.deepEqual(annotations(), ['true,false', 'true,false'], 'both are awake');
+  lab.cluster.change(kinds.Model, 'a', { spec: { scaling: { minAwake: 0, sleepAfterSeconds: 5 } } });
+  await lab.pass(200_000);
+  assert.equal(lab.cluster.must(kinds.Model, 'a').status?.asleep, 2);
+  assert.deepEqual(annotations(), [',', ','], 'either of two sleepers may go');
 });

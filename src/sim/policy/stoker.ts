@@ -10,19 +10,20 @@ import {
   type ModelOrder,
 } from '../../core/plan/pool/fleet-planner.ts';
 import type { ScalerInput } from '../../core/plan/scale/scaler.ts';
-import { type ScaleSettings, scaleDefaults } from '../../core/plan/scale/settings.ts';
+import {
+  DECISION_LAG_MS,
+  type ScaleSettings,
+  scaleDefaults,
+  TOKEN_GAP_MS_MAX,
+} from '../../core/plan/scale/settings.ts';
 import type { SimModel } from '../scenario.ts';
 import type { FleetReading, ModelReading, PolicyFactory } from './policy.ts';
 
-/** News of a request reaches the decision within this time (DESIGN §1.3). */
-const LAG_MS = 100;
 const EVERY_MS = 1000;
 /** Tokens of an answer before any was seen. */
 const OUTPUT_GUESS = 200;
 /** What an answer under way takes to end, about. */
 const DRAIN_MS = 3000;
-/** The pace of an answer that a batch must keep. */
-const GAP_MS_MAX = 100;
 
 export interface StokerPolicyOptions {
   readonly settings?: Partial<ScaleSettings>;
@@ -47,7 +48,7 @@ export function stokerPolicy(options: StokerPolicyOptions = {}): PolicyFactory {
     return {
       name: 'stoker',
       everyMs: EVERY_MS,
-      urgentMs: LAG_MS,
+      urgentMs: DECISION_LAG_MS,
       onArrival: ({ atMs, model, promptTokens }) => tell(model, { type: 'Arrived', atMs, requests: 1, promptTokens }),
       onDone: ({ model, outputTokens }) => tell(model, { type: 'Answered', outputTokens }),
       onStep: (model, sample) => tell(model, { type: 'Stepped', ...sample }),
@@ -58,7 +59,10 @@ export function stokerPolicy(options: StokerPolicyOptions = {}): PolicyFactory {
         options.onDecision?.(input, orders);
         return orders;
       },
-      planCopies: (slots) => copies.plan({ ...slots, models: planner.copyModels(slots.nowMs) }),
+      planCopies({ nowMs, slots, sleepersPerSlotMax, nodeOf }) {
+        const budgetOf = () => ({ sleepersMax: sleepersPerSlotMax });
+        return copies.plan({ nowMs, slots, nodeOf, budgetOf, models: planner.copyModels(nowMs) });
+      },
     };
   };
 }
@@ -94,7 +98,7 @@ function readInput(one: ModelReading, { nowMs, signalAgeMs }: FleetReading): Omi
     signalAgeMs,
     min: model.minAwake,
     max: model.maxAwake,
-    objective: { firstTokenMsMax: model.firstTokenMsMax, gapMsMax: GAP_MS_MAX, sequencesMax },
+    objective: { firstTokenMsMax: model.firstTokenMsMax, gapMsMax: TOKEN_GAP_MS_MAX, sequencesMax },
     ...(model.headroomRank === undefined ? {} : { headroomRank: model.headroomRank }),
     waitingTokens: waiting.map(({ promptTokens }) => promptTokens),
     oldestWaitMs: nowMs - (waiting[0]?.atMs ?? nowMs),
@@ -106,6 +110,6 @@ function readInput(one: ModelReading, { nowMs, signalAgeMs }: FleetReading): Omi
     ready,
     pending,
     makeRoomMs,
-    lagMs: LAG_MS,
+    lagMs: DECISION_LAG_MS,
   };
 }

@@ -49,7 +49,7 @@ describe('a text that is not ours is refused with why', () => {
     return JSON.stringify(state);
   };
   const rows: readonly [string, string, RegExp][] = [
-    ['no JSON', '{"version":1', /no JSON/],
+    ['no JSON', '{"version":1', /no JSON object/],
     ['a list of nothing', 'null', /no JSON object/],
     ['another version', changed((state) => Object.assign(state, { version: 3 })), /version is not 2/],
     ['no version', '{}', /version is not 2/],

@@ -11,9 +11,8 @@ export interface CopyInput {
   readonly nowMs: number;
   readonly models: ReadonlyMap<string, CopyModel>;
   readonly slots: readonly SlotView[];
-  readonly sleepersPerSlotMax: number;
-  /** What a slot may hold, where Pools differ. Missing: the number above. */
-  budgetOf?(slot: SlotView): SleeperBudget;
+  /** What may be asleep in a slot. */
+  budgetOf(slot: SlotView): SleeperBudget;
   /** Whether a slot, by Pod uid, may have a copy of a model. Missing: it may. */
   mayHold?(podUid: string, model: string): boolean;
   /** The node of a slot, by Pod uid. */
@@ -79,7 +78,7 @@ function look(
   input: CopyInput,
   { use, making }: { use: SlotUse; making: ReadonlyMap<string, Making> },
 ): Map<string, CopyOrder> {
-  const all = input.slots.map((slot) => readSlot(slot, budgetFor(input, slot)));
+  const all = input.slots.map((slot) => readSlot(slot, input.budgetOf(slot)));
   const busyNodes = new Set([...making.keys()].map((podUid) => input.nodeOf(podUid)));
   const found = new Map<string, CopyOrder>();
   for (const node of new Set(input.slots.map((slot) => input.nodeOf(slot.podUid)))) {
@@ -93,10 +92,6 @@ function look(
     found.set(slot, { revision: model, ...(instead === undefined ? {} : { instead }) });
   }
   return found;
-}
-
-function budgetFor({ budgetOf, sleepersPerSlotMax }: CopyInput, slot: SlotView): SleeperBudget {
-  return budgetOf?.(slot) ?? { sleepersMax: sleepersPerSlotMax };
 }
 
 function readSlot(slot: SlotView, budget: SleeperBudget): CopySlot {

@@ -49,5 +49,10 @@ export const scaleDefaults: ScaleSettings = {
   coldShare: 0.5,
 };
 
+/** News of a request reaches the decision within this time (DESIGN §1.3). */
+export const DECISION_LAG_MS = 100;
+/** The pace of an answer that a batch must keep. */
+export const TOKEN_GAP_MS_MAX = 100;
+
 /** The rank of Model.spec.scaling.headroom (scaling.md §2.3). */
 export const headroomRanks = { Economy: 0.95, Standard: scaleDefaults.headroomRank, Strict: 0.999 } as const;
