@@ -213,6 +213,7 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
     meaning: 'A request that finds nothing awake waits longer than firstTokenMillis, whatever is decided.',
     remedy: 'Set scaling.minAwake to 1, or raise firstTokenMillis.',
   },
+  Unplanned: { where: 'Model Ready', meaning: 'It is new, and routers are about to be told of it.', remedy: passes },
   Awake: { where: 'Model Ready', meaning: 'Requests are served at once.', remedy: '' },
   Cold: { where: 'Model Ready', meaning: 'Nothing is awake; the next request wakes an instance.', remedy: '' },
   Upstream: { where: 'Model Ready', meaning: 'Requests are passed on to an API elsewhere.', remedy: '' },

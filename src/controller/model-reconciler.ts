@@ -121,6 +121,9 @@ function findSlotTrouble({ spec }: Model, cluster: ControllerOptions['cluster'])
   return isTrouble ? `No slot is ready: ${troubles[0]?.message ?? ''}` : undefined;
 }
 
+/** What every Model goes through is no news. */
+const usual: ReadonlySet<string> = new Set(['NotPinned', 'Unplanned', 'Staging', 'CandidateStarting']);
+
 /** Events say what changed; conditions say what is. */
 function announce(
   model: Model,
@@ -139,8 +142,7 @@ function announce(
   for (const { type, status: verdict, reason, message } of status.conditions ?? []) {
     const isNews = before.get(type)?.reason !== reason;
     const isBad = type === 'NameTaken' ? verdict === 'True' : verdict === 'False';
-    if (isNews && isBad && reason !== 'NotPinned' && reason !== 'Staging' && reason !== 'CandidateStarting')
-      event('Warning', reason, message);
+    if (isNews && isBad && !usual.has(reason)) event('Warning', reason, message);
   }
 }
 

@@ -32,7 +32,9 @@ const OBJECTIVE = 'ObjectivePossible';
 const MESSAGE_CHARS_MAX = 1024;
 const DECISION_CHARS_MAX = 512;
 
-export function renderModelStatus(facts: ModelFacts): ModelStatus {
+export function renderModelStatus(given: ModelFacts): ModelStatus {
+  // A plan from before the first version was there says nothing of it.
+  const facts = given.view?.scaleDecision === undefined ? { ...given, view: undefined } : given;
   const { model, state, view, wallMs } = facts;
   const { generation = 0, name } = model.metadata;
   const objective = facts.objective === undefined ? [] : [{ type: OBJECTIVE, ...facts.objective }];
@@ -50,13 +52,30 @@ export function renderModelStatus(facts: ModelFacts): ModelStatus {
     observedGeneration: generation,
     ...(state.stable === undefined ? {} : { stableRevision: state.stable }),
     ...(state.candidate === undefined ? {} : { candidateRevision: state.candidate }),
-    rung: view?.rung ?? (state.stable === undefined ? 'Absent' : 'Staged'),
-    awake: view?.awake ?? 0,
-    asleep: view?.asleep ?? 0,
+    ...(view === undefined ? renderUnplanned(facts) : renderView(view)),
     selector: `${AWAKE_LABEL}=${name}`,
-    ...(view?.scaleDecision === undefined ? {} : { scaleDecision: view.scaleDecision.slice(0, DECISION_CHARS_MAX) }),
     conditions,
   };
+}
+
+type Warmth = Pick<ModelStatus, 'rung' | 'awake' | 'asleep' | 'scaleDecision'>;
+
+function renderView({ rung, awake, asleep, scaleDecision }: ModelView): Warmth {
+  const decision = scaleDecision === undefined ? {} : { scaleDecision: scaleDecision.slice(0, DECISION_CHARS_MAX) };
+  return { rung, awake, asleep, ...decision };
+}
+
+/** A new controller has not planned yet: what the last one wrote is the best that is known. */
+function renderUnplanned({ model: { status }, state, nameOwner }: ModelFacts): Warmth {
+  if (!wasPlanned(status) || nameOwner !== undefined)
+    return { rung: state.stable === undefined ? 'Absent' : 'Staged', awake: 0, asleep: 0 };
+  const { rung, awake, asleep, scaleDecision } = status;
+  return { rung, awake, asleep, ...(scaleDecision === undefined ? {} : { scaleDecision }) };
+}
+
+/** Whether a plan was made since a version of it answers: then routers know of it. */
+function wasPlanned(status: ModelStatus | undefined): status is ModelStatus {
+  return status?.stableRevision !== undefined && status.scaleDecision !== undefined;
 }
 
 function verdict(type: string, status: Condition['status'], reason: string, message: string): Verdict {
@@ -105,18 +124,26 @@ function judgeReady(facts: ModelFacts): Verdict {
   const { state, missingPools, slotTrouble, model, view } = facts;
   const no = (reason: string, message: string) => verdict('Ready', 'False', reason, message);
   if (facts.nameOwner !== undefined || state.stable === undefined) return judgeUnserved(facts);
-  if (view?.baseUrl !== undefined) return judgeUpstream(view, view.baseUrl);
+  if (view === undefined) return recallReady(facts);
+  if (view.baseUrl !== undefined) return judgeUpstream(view, view.baseUrl);
   if (missingPools.length === model.spec.pools.length) {
     return no('NoPool', `There is no Pool ${missingPools.join(' and no Pool ')}. Make one, or change spec.pools.`);
   }
-  if (view?.staging !== undefined && view.awake === 0) {
+  if (view.staging !== undefined && view.awake === 0) {
     const { isCold, reason, message } = view.staging;
     return isCold ? verdict('Ready', 'True', 'Cold', message) : no(reason, message);
   }
-  if (view?.failure !== undefined && view.awake === 0) return no(view.failure.reason, view.failure.message);
-  if ((view?.awake ?? 0) > 0) return verdict('Ready', 'True', 'Awake', 'Requests are served at once.');
+  if (view.failure !== undefined && view.awake === 0) return no(view.failure.reason, view.failure.message);
+  if (view.awake > 0) return verdict('Ready', 'True', 'Awake', 'Requests are served at once.');
   if (slotTrouble !== undefined) return no('NoSlot', slotTrouble);
   return verdict('Ready', 'True', 'Cold', 'Nothing is awake; the next request wakes an instance.');
+}
+
+/** Routers are told of a Model with the first plan that has it, and not before: until then a request finds no such model. */
+function recallReady({ model: { status } }: ModelFacts): Verdict {
+  const before = status?.conditions?.find(({ type }) => type === 'Ready');
+  if (before !== undefined && wasPlanned(status)) return verdict('Ready', before.status, before.reason, before.message);
+  return verdict('Ready', 'False', 'Unplanned', 'Routers are about to be told of it.');
 }
 
 function judgeUnserved({ nameOwner, pin, model }: ModelFacts): Verdict {

@@ -2,7 +2,7 @@
 // all models and slots at once. Owns the last decisions and what slots were assigned. Never waits for anything in between.
 import { kinds } from '../api/kinds.ts';
 import { type OwnEngine, residentRungs } from '../api/link.ts';
-import { createChurnBudget } from '../core/check/churn.ts';
+import { createChurnBudget, type HeldBack } from '../core/check/churn.ts';
 import { checkPlacement, type Finding } from '../core/check/placement.ts';
 import { planPlacement } from '../core/plan/place.ts';
 import type { CopyOrder, Placement, PlaceSnapshot } from '../core/plan/placement.ts';
@@ -256,10 +256,11 @@ class PlanningLoop implements Steering {
   /** What the linter finds fault with is not carried out: a slot keeps what it has, and everybody can see why. */
   #assign(snapshot: PlaceSnapshot, placement: Placement, nowMs: number): void {
     const { fleet, log } = this.#options;
-    const findings = [...checkPlacement(snapshot, placement), ...this.#churn.check(nowMs, snapshot, placement)];
-    this.#noteFindings(findings);
+    const findings = checkPlacement(snapshot, placement);
+    const held = this.#churn.check(nowMs, snapshot, placement);
+    this.#noteFound(findings, held);
     if (findings.some((finding) => finding.podUid === undefined)) return;
-    const refused = new Set(findings.map((finding) => finding.podUid));
+    const refused = new Set([...findings, ...held].map(({ podUid }) => podUid));
     const allowed = new Map([...placement.assigned].filter(([podUid]) => !refused.has(podUid)));
     this.#churn.note(nowMs, snapshot, allowed);
     for (const [podUid, assigned] of allowed) {
@@ -273,16 +274,18 @@ class PlanningLoop implements Steering {
   }
 
   /** Each is counted at every plan, and said once as long as it lasts. */
-  #noteFindings(findings: readonly Finding[]): void {
+  #noteFound(findings: readonly Finding[], held: readonly HeldBack[]): void {
     const { log, metrics } = this.#options;
-    const sentences = new Set(findings.map(({ sentence }) => sentence));
+    const before = this.#found;
+    this.#found = new Set([...findings, ...held].map(({ sentence }) => sentence));
     for (const { rule, sentence } of findings) {
       metrics.count('planFindings', { rule });
-      if (this.#found.has(sentence)) continue;
-      if (rule === 'TooManyChanges') log.warn({ rule, sentence }, 'nothing is woken in a slot ahead of need');
-      else log.error({ rule, sentence }, 'a plan was not carried out');
+      if (!before.has(sentence)) log.error({ rule, sentence }, 'a plan was not carried out');
     }
-    this.#found = sentences;
+    for (const { pool, sentence } of held) {
+      metrics.count('wakesHeldBack', { pool });
+      if (!before.has(sentence)) log.info({ pool, sentence }, 'nothing is woken in a slot ahead of need');
+    }
   }
 
   #noteLacking(placement: Placement, world: World): void {

@@ -209,7 +209,7 @@ export const metricTable = {
   planFindings: {
     kind: 'counter',
     name: 'stoker_plan_findings_total',
-    help: 'Rules that a plan broke, so that it was not carried out. Anything but 0 is a mistake in Stoker, but for TooManyChanges: where something woke as often within an hour as Pool.spec.changesPerSlotHourMax allows, nothing more does ahead of need.',
+    help: 'Rules that a plan broke, so that it was not carried out. Anything but 0 is a mistake in Stoker.',
     labels: {
       rule: [
         'TwoAwake',
@@ -221,13 +221,18 @@ export const metricTable = {
         'TooManyAwake',
         'TooManySlots',
         'LoweredInTheDark',
-        'TooManyChanges',
         'BeyondMax',
         'BelowMin',
         'LoweredOnOldNews',
         'NoNumber',
       ],
     },
+  },
+  wakesHeldBack: {
+    kind: 'counter',
+    name: 'stoker_wakes_held_back_total',
+    help: 'Plans that left a slot as it is because something woke there as often within an hour as Pool.spec.changesPerSlotHourMax allows. Only wakes that no request waits for are held back.',
+    labels: { pool: 'open' },
   },
   weightDownloads: {
     kind: 'counter',

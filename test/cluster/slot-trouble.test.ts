@@ -29,6 +29,15 @@ const refused = {
     ...{ startedAt: now, finishedAt: now },
   },
 };
+/** An init container that ends again and again. */
+const failingBefore = (name: string) => ({
+  phase: 'Pending',
+  conditions: [],
+  containerStatuses: [container({ waiting: { reason: 'PodInitializing' } })],
+  initContainerStatuses: [
+    container({ waiting: { reason: 'CrashLoopBackOff' } }, { name, restartCount: 2, lastState: refused }),
+  ],
+});
 const killed = { terminated: { exitCode: 137, reason: 'OOMKilled', startedAt: now, finishedAt: now } };
 
 const troubles: readonly { reason: string; says: RegExp; status: object }[] = [
@@ -72,32 +81,12 @@ const troubles: readonly { reason: string; says: RegExp; status: object }[] = [
   {
     reason: 'ImageUnusable',
     says: /its engine's image does not run the agent \(This image cannot run the agent\.\).*engine\.image/,
-    status: {
-      phase: 'Pending',
-      conditions: [],
-      containerStatuses: [container({ waiting: { reason: 'PodInitializing' } })],
-      initContainerStatuses: [
-        container(
-          { waiting: { reason: 'CrashLoopBackOff' } },
-          { name: 'check-image', restartCount: 2, lastState: refused },
-        ),
-      ],
-    },
+    status: failingBefore('check-image'),
   },
   {
     reason: 'InitFailed',
     says: /init container carry-agent ended with exit code 1 \(This image cannot run the agent\.\).*-c carry-agent/,
-    status: {
-      phase: 'Pending',
-      conditions: [],
-      containerStatuses: [container({ waiting: { reason: 'PodInitializing' } })],
-      initContainerStatuses: [
-        container(
-          { waiting: { reason: 'CrashLoopBackOff' } },
-          { name: 'carry-agent', restartCount: 2, lastState: refused },
-        ),
-      ],
-    },
+    status: failingBefore('carry-agent'),
   },
   {
     reason: 'Preempted',

@@ -74,6 +74,17 @@ describe('work', () => {
     for (const [at, count] of down.entries()) if (at > 0) assert.ok(count >= (down[at - 1] ?? 0) - 1, `${down}`);
   });
 
+  test('that goes on when every slot with an instance is lost has as many again at once', async () => {
+    const router = await start({ maxAwake: 3, sleepAfterSeconds: 60 });
+    await load(router, { seconds: 100, perSecond: 120 });
+    const held = [...lab.agents.values()].filter((agent) => agent.instances().some(({ rung }) => rung === 'Awake'));
+    assert.equal(held.length, 3);
+    for (const { name } of held) lab.lose(name);
+    assert.equal(awake(), 0);
+    const counts = await load(router, { seconds: 20, perSecond: 120 });
+    assert.equal(counts.at(-1), 3, `no minute passes before the third: ${counts}`);
+  });
+
   test('that one can do leaves the others asleep', async () => {
     const router = await start({ maxAwake: 3 });
     const counts = await load(router, { seconds: 60, perSecond: 5 });
@@ -292,7 +303,7 @@ describe('an order that breaks a rule', () => {
       return count;
     };
     assert.deepEqual([await flap(), await flap(), await flap()], [1, 1, 0]);
-    assert.match(await lab.metrics.render(), /stoker_plan_findings_total\{rule="TooManyChanges"\} [1-9]/);
+    assert.match(await lab.metrics.render(), /stoker_wakes_held_back_total\{pool="default"\} [1-9]/);
     router.demand([{ queued: 1 }]);
     await lab.pass(START_MS + 5000);
     assert.equal(awake(), 1, 'who waits is served');

@@ -54,17 +54,13 @@ describe('engines that are not ours', { timeout: 120_000 }, () => {
 
   const rungIs = (name: string, rung: string) =>
     api.until(async () => (await api.get('Model', name)).status?.rung === rung, `${name} to be ${rung}`);
-  /** It is decided about once routers have been told of it. */
-  const isKnown = (name: string) =>
-    api.until(async () => {
-      const { status } = await api.get<{ status?: { scaleDecision?: string } }>('Model', name);
-      return status?.scaleDecision !== undefined;
-    }, `${name} to be known`);
+  const isReady = (name: string) =>
+    api.until(async () => (await conditionOf(api, name, 'Ready'))?.status === 'True', `${name} to be ready`);
   const folder = () => ({ path: fakes.folder.weightsPath });
 
   test('vLLM starts for the first request, sleeps when idle, and wakes for the next one', async () => {
     await api.create(modelOf('big', { weights: { folder: folder() }, engine: { name: 'Vllm', args: ['--seed=1'] } }));
-    await isKnown('big');
+    await isReady('big');
     const first = await ask(stoker, 'big');
     assert.equal(first.status, 200, JSON.stringify(first.body));
     const { status } = await api.get('Model', 'big');
@@ -81,7 +77,7 @@ describe('engines that are not ours', { timeout: 120_000 }, () => {
   test('llama-server serves a GGUF file, and is stopped instead of put to sleep', async () => {
     const file = { path: join(root, 'models/stoker-demo-1m.gguf') };
     await api.create(modelOf('small', { weights: { file }, engine: { name: 'LlamaServer' }, contextLength: 512 }));
-    await isKnown('small');
+    await isReady('small');
     const { status, body } = await ask(stoker, 'small');
     assert.equal(status, 200, JSON.stringify(body));
     await rungIs('small', 'Awake');

@@ -62,6 +62,8 @@ export interface Lab {
   pass(ms: number): Promise<void>;
   settle(): Promise<void>;
   router(name?: string): LabRouter;
+  /** A slot is gone, with all that was in it. */
+  lose(slot: string): void;
   /** Another controller takes over: sessions end and come back. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -193,6 +195,11 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
       routers.push(router);
       router.connect();
       return router;
+    },
+    lose(slot) {
+      cluster.drop(kinds.Pod, slot);
+      agents.get(slot)?.end();
+      agents.delete(slot);
     },
     async restart() {
       const [gone, stopped] = [

@@ -2,11 +2,16 @@
 // it. Flapping wears engines out and helps no caller. Remembers what was carried out; judges only, and never mends a plan.
 import type { Claim, Placement, PlaceSnapshot } from '../plan/placement.ts';
 import { type Assignment, ascentOf, awakeIn, canRun, reportOf, type SlotView } from '../plan/snapshot.ts';
-import type { Finding } from './placement.ts';
+
+/** A slot that must not be told the plan now. No mistake of a plan: the budget is what somebody set. */
+export interface HeldBack {
+  readonly podUid: string;
+  readonly pool: string;
+  readonly sentence: string;
+}
 
 export interface ChurnBudget {
-  /** The slots that must not be told the plan now. */
-  check(nowMs: number, snapshot: PlaceSnapshot, placement: Placement): Finding[];
+  check(nowMs: number, snapshot: PlaceSnapshot, placement: Placement): HeldBack[];
   /** `assigned`, by Pod uid, is carried out from here on. */
   note(nowMs: number, snapshot: PlaceSnapshot, assigned: Placement['assigned']): void;
 }
@@ -30,7 +35,7 @@ export function createChurnBudget(): ChurnBudget {
         if (!isUnasked(slot, placement.assigned, facts) || mustGo(slot, facts)) return [];
         const max = facts.maxOf(slot);
         const changes = CHANGES_PER_WAKE * (listWakes(slot.podUid, nowMs).length + 1);
-        return changes <= max ? [] : [renderFinding(slot, max)];
+        return changes <= max ? [] : [renderHeldBack(slot, max)];
       });
     },
     note(nowMs, snapshot, assigned) {
@@ -92,7 +97,7 @@ function mustGo(slot: SlotView, { claims }: Facts): boolean {
   return slot.without?.has(revision) === true || ascentOf(reportOf(slot, revision)) === 'Failed';
 }
 
-function renderFinding({ podUid, name }: SlotView, max: number): Finding {
+function renderHeldBack({ podUid, pool, name }: SlotView, max: number): HeldBack {
   const sentence = `${name} has used up its ${max} changes of an hour, so nothing wakes there that no request waits for`;
-  return { rule: 'TooManyChanges', podUid, sentence };
+  return { podUid, pool, sentence };
 }

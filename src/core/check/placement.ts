@@ -13,7 +13,6 @@ export const placementRules = [
   'TooManyAwake',
   'TooManySlots',
   'LoweredInTheDark',
-  'TooManyChanges',
 ] as const;
 export type PlacementRule = (typeof placementRules)[number];
 

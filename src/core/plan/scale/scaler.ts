@@ -118,6 +118,8 @@ class WorkScaler implements Scaler {
   readonly #coldStarts = createColdStarts();
   #state: ScalerState;
   #loweredMs = Number.NEGATIVE_INFINITY;
+  /** So many were ready at once, and have been wanted ever since. */
+  #reached = 0;
 
   constructor({ guess, sinceMs, state, settings = scaleDefaults }: ScalerOptions) {
     this.#settings = settings;
@@ -182,7 +184,9 @@ class WorkScaler implements Scaler {
     const held = isQuiet ? order.want : this.#holdWant(input, order.want);
     const { desired, hindrance } = this.#lower({ ...input, isQuiet }, order, held);
     const coldStarts = this.#coldStarts.look(input.nowMs, input.pending);
-    const coldMax = limitStarts(input, { coldStarts, steady: Math.min(desired, order.steady) }, settings);
+    this.#reached = Math.min(desired, Math.max(this.#reached, input.ready));
+    const limits = { coldStarts, steady: Math.min(desired, order.steady), reached: this.#reached };
+    const coldMax = limitStarts(input, limits, settings);
     const { output, cost } = this.#state;
     const isPressing = input.waitingTokens.length + input.inFlight > 0 || input.hasWakeLease;
     const pressing = Math.min(desired, isPressing ? order.want : input.min);
@@ -263,17 +267,17 @@ class WorkScaler implements Scaler {
 }
 
 /**
- * What there is, and as many more as a minute allows. The first one and those that never sleep are no overshoot, and do not wait
- * for the next minute.
+ * What there is, and as many more as a minute allows. The first one, those that never sleep and what takes the place of one that
+ * was lost are no overshoot, and do not wait for the next minute.
  */
 function limitStarts(
   { min, ordered }: ScalerInput,
-  { coldStarts, steady }: { readonly coldStarts: number; readonly steady: number },
+  { coldStarts, steady, reached }: { readonly coldStarts: number; readonly steady: number; readonly reached: number },
   { coldPerMinute, coldShare }: ScaleSettings,
 ): number {
   const perMinute = Math.max(coldPerMinute, Math.floor(coldShare * steady));
   const allowed = Math.max(0, perMinute - coldStarts);
-  return Math.min(steady, Math.max(min, 1, ordered + allowed));
+  return Math.min(steady, Math.max(min, 1, reached, ordered + allowed));
 }
 
 function isWanted(

@@ -271,6 +271,22 @@ describe('over time', () => {
     assert.equal(started('Staged', { ordered: 0, min: 4 }).coldMax, 4);
   });
 
+  test('what takes the place of one that was lost does not wait for the next minute, and one that was put to sleep is no loss', () => {
+    const scaler = createScaler({ guess: guess70B, sinceMs: -600_000 });
+    const decideAt = (second: number, changes: Partial<ScalerInput>, perSecond = 30) => {
+      scaler.arrived(second * 1000, { requests: perSecond, promptTokens: perSecond * 1000 });
+      return scaler.decide(scalerInput({ nowMs: second * 1000, inFlight: 9, idleMs: 0, ...changes }));
+    };
+    for (let second = 0; second < 120; second += 1) decideAt(second, { ordered: 6, ready: 6 });
+    const begun = [900, 800, 700].map((ageMs) => ({ from: 'Staged' as const, ageMs }));
+    const lost = decideAt(120, { ordered: 3, ready: 0, pending: begun });
+    assert.deepEqual([lost.coldStarts, lost.coldMax], [3, 6]);
+    for (let second = 121; second < 800; second += 1) decideAt(second, { ordered: 1, ready: 1 }, 0);
+    for (let second = 800; second < 860; second += 1) decideAt(second, { ordered: 1, ready: 1 });
+    const again = decideAt(860, { ordered: 1, ready: 0, pending: begun });
+    assert.ok(again.desired >= 6 && again.coldMax < 6, `${again.coldMax} of ${again.desired}`);
+  });
+
   test('what was learned goes on in the next life', () => {
     const first = createScaler({ guess: guess70B, sinceMs: 0 });
     for (let answer = 0; answer < 500; answer += 1) first.answered(10);
