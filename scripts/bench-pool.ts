@@ -1,10 +1,11 @@
 // Twelve simulated models on four slots under a Zipf load, through real processes and the real router, twice: with the product's
 // planner and with plain sleeping after a time without requests. Prints what callers got and what it cost; fails when Stoker does
-// not win. Engines and load run ten times as fast as life.
+// not win. Engines and load run ten times as fast as life. `--seed N` takes another load.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { Agent, request } from 'undici';
 import { delay, every, systemClock } from '../src/lib/clock.ts';
 import { generateLoad } from '../src/sim/load/generate.ts';
@@ -13,8 +14,9 @@ import { stoker } from '../test/process/fleet.ts';
 import { type StartedProcess, startLine, startScript } from '../test/process/started-process.ts';
 
 const SPEED = 10;
+const { values } = parseArgs({ options: { seed: { type: 'string', default: '3' } } });
 /** Of life: ten minutes, a request a second. */
-const LOAD = { seed: 3, models: 12, ratePerSecond: 1, spanMs: 600_000 };
+const LOAD = { seed: Number(values.seed), models: 12, ratePerSecond: 1, spanMs: 600_000 };
 /** Ten seconds of life. */
 const FIRST_TOKEN_MS_MAX = 10_000 / SPEED;
 const OUTPUT_TOKENS_MAX = 100;

@@ -53,6 +53,8 @@ export const UNSEEN_MS_MAX = 30_000;
 export const YIELD_MS = 1000;
 /** The Secret of the slot keys is read again this often: whether its time is over, or somebody has changed it. */
 export const KEY_LOOK_MS = 60_000;
+/** A request that a router sent with a key may be on its way for so long: it connects within 2 s. */
+export const KEY_IN_FLIGHT_MS = 5000;
 /** A router that left this long ago may still route by an older table; after it, it is gone (DESIGN §14.2). */
 export const ROUTER_GONE_MS = 10_000;
 /** How often the leader looks whether the cluster still knows it: somebody may have changed what it wrote. */

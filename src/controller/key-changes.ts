@@ -1,7 +1,7 @@
 // Where every slot stands in the change of its key, from what agents report and routers acknowledge. Says which key a table
 // carries and which ones an agent accepts. Lives in memory: a new controller begins with what agents say that they accept.
 import { beginKeys, isChanging, type KeyFacts, type KeyState, listAccepted, stepKeys } from '../core/plan/slot-keys.ts';
-import { ROUTER_GONE_MS } from './bounds.ts';
+import { KEY_IN_FLIGHT_MS, ROUTER_GONE_MS } from './bounds.ts';
 import type { Fleet } from './fleet.ts';
 import type { KeyRing } from './key-ring.ts';
 
@@ -27,6 +27,8 @@ interface Row {
   readonly state: KeyState;
   /** Keys sections above this carry the version. */
   readonly sinceSeq: number;
+  /** Since when every router routes by it. */
+  readonly routedAtMs?: number;
 }
 
 interface KeyChangesOptions {
@@ -50,7 +52,7 @@ export function createKeyChanges({ fleet, ring }: KeyChangesOptions): KeyChanges
       for (const podUid of podUids) {
         const accepted = fleet.agents.get(podUid)?.report?.keyVersions;
         if (accepted !== undefined)
-          next.set(podUid, nextRow(rows.get(podUid), { wanted, accepted }, { seq, areRoutersOn }));
+          next.set(podUid, nextRow(rows.get(podUid), { wanted, accepted }, { seq, nowMs, areRoutersOn }));
       }
       rows = next;
     },
@@ -70,11 +72,18 @@ export function createKeyChanges({ fleet, ring }: KeyChangesOptions): KeyChanges
 function nextRow(
   row: Row | undefined,
   facts: KeyFacts,
-  { seq, areRoutersOn }: { readonly seq: number; areRoutersOn(sinceSeq: number): boolean },
+  {
+    seq,
+    nowMs,
+    areRoutersOn,
+  }: { readonly seq: number; readonly nowMs: number; areRoutersOn(sinceSeq: number): boolean },
 ): Row {
   if (row === undefined) return { state: beginKeys(facts), sinceSeq: seq };
-  const state = stepKeys(row.state, { ...facts, areRoutersOn: areRoutersOn(row.sinceSeq) });
-  return { state, sinceSeq: row.state.carried === state.carried ? row.sinceSeq : seq };
+  const routed = areRoutersOn(row.sinceSeq) ? { routedAtMs: row.routedAtMs ?? nowMs } : {};
+  // What a router sent before may still be on its way.
+  const hasArrived = routed.routedAtMs !== undefined && nowMs - routed.routedAtMs >= KEY_IN_FLIGHT_MS;
+  const state = stepKeys(row.state, { ...facts, areRoutersOn: hasArrived });
+  return row.state.carried === state.carried ? { state, sinceSeq: row.sinceSeq, ...routed } : { state, sinceSeq: seq };
 }
 
 /** Whether every router routes by keys that are younger than `sinceSeq`, those that left a moment ago among them. */

@@ -167,15 +167,21 @@ describe('the permissions of the chart', () => {
 });
 
 describe('the admission policies of the chart', () => {
-  it('exempt the controller of their own namespace', () => {
+  it('exempt the controller of their own namespace, but for the one that holds it alone', () => {
     const policies = renderChart({ namespace: 'team-a', set: ['admissionPolicies.exemptUsers[0]=backup'] }).filter(
       ({ kind }) => kind === 'ValidatingAdmissionPolicy',
     );
-    assert.equal(policies.length, 4);
+    assert.equal(policies.length, 5);
+    const controller = 'system:serviceaccount:team-a:stoker-controller';
     for (const { spec, metadata } of policies) {
+      const isAboutIt = metadata.name === 'stoker-team-a-configmaps';
       assert.deepEqual(
         spec.matchConditions.map(({ expression }: { expression: string }) => expression),
-        ['!(request.userInfo.username in ["system:serviceaccount:team-a:stoker-controller","backup"])'],
+        [
+          isAboutIt
+            ? `request.userInfo.username == "${controller}"`
+            : `!(request.userInfo.username in ["${controller}","backup"])`,
+        ],
         metadata.name,
       );
     }
@@ -191,7 +197,7 @@ describe('the admission policies of the chart', () => {
         });
     assert.deepEqual([...new Set(actions([]))], ['Deny']);
     assert.deepEqual([...new Set(actions(['admissionPolicies.action=Audit']))], ['Audit,Warn']);
-    assert.equal(actions(['admissionPolicies.requireDigest=true']).length, 5);
+    assert.equal(actions(['admissionPolicies.requireDigest=true']).length, 6);
     assert.deepEqual(actions(['admissionPolicies.enabled=false']), []);
   });
 

@@ -174,7 +174,7 @@ describe('the admission policies of the chart', { timeout: 120_000 }, () => {
     for (const object of installed) await remove(object);
     const set = [`admissionPolicies.action=${action}`, 'admissionPolicies.requireDigest=true'];
     installed = renderChart({ namespace: lab.namespace, set }).filter(({ kind }) => kind in pluralOf);
-    assert.equal(installed.length, 10);
+    assert.equal(installed.length, 12);
     for (const object of installed)
       await expect(lab.cluster.client, 201, {
         method: 'POST',
@@ -217,6 +217,48 @@ describe('the admission policies of the chart', { timeout: 120_000 }, () => {
     for (const one of own) {
       const { status: code, body } = await send(controller, one);
       assert.ok(code < 300, `${one.name}: ${code} ${JSON.stringify(body)}`);
+    }
+  });
+
+  test('the controller writes its own ConfigMaps and no other, and others write theirs', async () => {
+    const { metadata } = await lab.get('models', 'm');
+    const owner = { apiVersion: 'stoker.dev/v1alpha1', kind: 'Model', name: 'm', uid: metadata.uid, controller: true };
+    const configMap = (name: string, owners: readonly object[] = []) => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name, ownerReferences: owners },
+      data: { a: 'b' },
+    });
+    const path = `${root.core}/configmaps`;
+    const make = (client: KubeClient, body: object) =>
+      client.send({
+        method: 'POST',
+        path: `${path}?dryRun=All`,
+        body,
+        headers: { 'content-type': 'application/json' },
+      });
+    const change = (name: string) =>
+      controller.send({
+        method: 'PATCH',
+        path: `${path}/${name}?dryRun=All`,
+        body: { data: { a: 'c' } },
+        headers: { 'content-type': 'application/merge-patch+json' },
+      });
+    for (const own of [configMap('stoker-link-ca'), configMap('m-learned', [owner])])
+      assert.equal((await make(controller, own)).status, 201, own.metadata.name);
+    const refused = [
+      await make(controller, configMap('mine')),
+      await make(controller, configMap('n-learned', [owner])),
+      await make(controller, configMap('m-learned')),
+    ];
+    assert.equal((await make(lab.cluster.client, configMap('mine'))).status, 201);
+    await lab.create('configmaps', configMap('theirs'));
+    await lab.create('configmaps', configMap('m-learned', [owner]));
+    refused.push(await change('theirs'));
+    assert.equal((await change('m-learned')).status, 200);
+    for (const { status: code, body } of refused) {
+      assert.equal(code, 403);
+      assert.match(JSON.stringify(body), /for each Model one with the name of the Model and -learned/);
     }
   });
 

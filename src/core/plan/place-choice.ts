@@ -102,6 +102,17 @@ export function mayMoveTo(bench: Bench, claim: Claim): Place | undefined {
   return pick(free, (place) => scoreFree(place, claim));
 }
 
+/** A free slot with a sleeping copy in which it would be awake sooner than in the slot that it waits for. */
+export function soonerPlace(bench: Bench, claim: Claim, place: Place): Place | undefined {
+  if (ascentOf(reportOf(place.slot, claim.revision)) !== 'Waiting') return undefined;
+  const leftMs = untilAwakeMs(bench, place, claim);
+  const free = placesFor(bench, claim).filter(
+    (other) => other.awake() === undefined && !hasFailedIn(other, claim) && hasSleepingCopy(other, claim),
+  );
+  const best = pick(free, (other) => scoreTime(bench, other, claim));
+  return best !== undefined && untilAwakeMs(bench, best, claim) < leftMs ? best : undefined;
+}
+
 /** Of its pools, those in which it is not awake already. */
 function placesFor(bench: Bench, claim: Claim): Place[] {
   const places: Place[] = [];
@@ -131,12 +142,23 @@ const FAILED_MS = 600_000;
 
 /** Time until it would be awake there, with the harm to others as time on top. */
 function scoreTime(bench: Bench, place: Place, claim: Claim): Score {
+  const { startMs = 0, drainMs = 0, sleepMs = 0 } = claim.climb ?? {};
+  const heldMs = hasSleepingCopy(place, claim) ? drainMs + sleepMs : startMs;
+  const harmMs = occupantHarmMs(bench, place) + sleeperHarmMs(bench, place, heldMs);
+  const failedMs = hasFailedIn(place, claim) ? FAILED_MS : 0;
+  return [
+    untilAwakeMs(bench, place, claim) + failedMs + harmMs,
+    claim.pools.indexOf(place.slot.pool),
+    place.slot.assigned.length,
+  ];
+}
+
+function untilAwakeMs(bench: Bench, place: Place, claim: Claim): number {
   const { wakeMs = 0, startMs = 0 } = claim.climb ?? {};
-  const isWake = hasSleepingCopy(place, claim);
-  const climbMs = (isWake ? wakeMs : startMs) + (hasFailedIn(place, claim) ? FAILED_MS : 0);
-  const { drainMs = 0, sleepMs = 0 } = claim.climb ?? {};
-  const harmMs = occupantHarmMs(bench, place) + sleeperHarmMs(bench, place, isWake ? drainMs + sleepMs : startMs);
-  return [roomMs(bench, place) + climbMs + harmMs, claim.pools.indexOf(place.slot.pool), place.slot.assigned.length];
+  // Who is on the way out, for nobody who took the place, just stays.
+  const isStaying = reportOf(place.slot, claim.revision)?.rung === 'Draining';
+  if (isStaying && [undefined, claim.revision].includes(place.awake())) return 0;
+  return roomMs(bench, place) + (hasSleepingCopy(place, claim) ? wakeMs : startMs);
 }
 
 /** Time until nothing is resident in it. */

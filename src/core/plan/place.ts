@@ -1,7 +1,7 @@
 // Which slot holds which instance at which rung, for all models at once: from what is, and what should be awake, the next
 // assignment of every slot. Pure. At most one instance of a slot is assigned awake, and none loses its place without reason.
 import { type Bench, createBench, type Place } from './bench.ts';
-import { findPlace, mayMoveTo, shareOfCopy } from './place-choice.ts';
+import { findPlace, mayMoveTo, shareOfCopy, soonerPlace } from './place-choice.ts';
 import {
   type Claim,
   type CopyOrder,
@@ -14,18 +14,22 @@ import { type Assignment, ascentOf, canRun, hasFlavour, type InstanceView, idleM
 
 export function planPlacement(snapshot: PlaceSnapshot, bounds: PlaceBounds = placeBounds): Placement {
   const bench = createBench(snapshot, bounds);
-  if (snapshot.isComplete) {
-    for (const place of bench.places) letGo(bench, place);
-    for (const claim of snapshot.claims) lower(bench, claim);
-  }
+  if (snapshot.isComplete) makeWay(bench);
   const unmet = raise(bench);
-  if (snapshot.isComplete)
-    for (const place of bench.places) makeCopy(bench, place, snapshot.copies?.get(place.slot.podUid));
-  if (snapshot.isComplete) {
-    for (const claim of snapshot.claims) leaveBroken(bench, claim);
-    for (const place of bench.places) trimSleepers(bench, place);
-  }
+  if (snapshot.isComplete) tidyUp(bench, snapshot.copies);
   return { assigned: bench.assigned(), moves: bench.moves, unmet, givenUp: bench.givenUp };
+}
+
+function makeWay(bench: Bench): void {
+  for (const place of bench.places) letGo(bench, place);
+  for (const claim of bench.claims) lower(bench, claim);
+  for (const claim of bench.claims) comeSooner(bench, claim);
+}
+
+function tidyUp(bench: Bench, copies: PlaceSnapshot['copies']): void {
+  for (const place of bench.places) makeCopy(bench, place, copies?.get(place.slot.podUid));
+  for (const claim of bench.claims) leaveBroken(bench, claim);
+  for (const place of bench.places) trimSleepers(bench, place);
 }
 
 /** Takes away what no claim covers, and what is no longer there to be kept. */
@@ -89,6 +93,17 @@ function settle(place: Place, claim: Claim, reason: string): void {
   const report = reportOf(place.slot, claim.revision);
   const rung = claim.canSleep && isWarm(report) ? 'Asleep' : report?.failure === undefined ? 'Absent' : 'Staged';
   place.set(claim, rung, reason);
+}
+
+/** Who waits until a slot is clear goes to one that has become clear meanwhile. */
+function comeSooner(bench: Bench, claim: Claim): void {
+  if (claim.climb === undefined) return;
+  for (const place of bench.placesOf(claim.revision)) {
+    const other = soonerPlace(bench, claim, place);
+    if (other === undefined) continue;
+    settle(place, claim, 'it is awake sooner in another slot');
+    other.set(claim, 'Awake', 'requests wait, and this slot is clear');
+  }
 }
 
 /** Gives every claim what it lacks, the longest waiting first; a model with nothing awake goes before all others. */

@@ -1,5 +1,6 @@
 // How one slot moves from a version of its key to the next without a refused request (DESIGN §11): the agent accepts both,
-// then tables carry the new one, then every router routes by such a table, then the agent drops the old one.
+// then tables carry the new one, then every router routes by such a table and what it sent before has come in, then the agent
+// drops the old one.
 // Knows versions only, never a key.
 
 export interface KeyState {
@@ -26,7 +27,7 @@ export function beginKeys({ wanted, accepted }: KeyFacts): KeyState {
   return { carried, retiring: retiring.slice(0, RETIRING_MAX) };
 }
 
-/** One step, or the same state when it has to wait. `areRoutersOn`: no live router can show another version than the carried one. */
+/** One step, or the same state when it has to wait. `areRoutersOn`: no request of a live router shows another version than the carried one. */
 export function stepKeys(state: KeyState, facts: KeyFacts & { readonly areRoutersOn: boolean }): KeyState {
   const { carried, retiring } = state;
   if (retiring.length > 0) return facts.areRoutersOn ? { carried, retiring: [] } : state;

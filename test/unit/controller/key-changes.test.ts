@@ -1,5 +1,5 @@
 // However messages of a change of keys are late or overtaken by rotations, by routers that come and go and by new controllers:
-// no router that may send something shows a key that the agent refuses.
+// no router that may send something shows a key that the agent refuses, and no request that is on its way does.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
@@ -8,6 +8,8 @@ import { createKeyChanges } from '../../../src/controller/key-changes.ts';
 
 const POD = 'pod-1';
 const ROUTERS = ['a', 'b'] as const;
+/** Above the time in which a router connects. */
+const ON_ITS_WAY_MS = 3000;
 type RouterName = (typeof ROUTERS)[number];
 
 interface Letter {
@@ -22,6 +24,7 @@ class World {
   agentAccepts: readonly number[] = [];
   readonly held = new Map<RouterName, number | undefined>();
   readonly leftAtMs = new Map<RouterName, number>();
+  #requests: { readonly key: number; readonly atMs: number }[] = [];
   #seq = 0;
   #toAgent: (readonly number[])[] = [];
   readonly #toRouter = new Map<RouterName, Letter[]>();
@@ -72,6 +75,11 @@ class World {
     if (letter === undefined) return;
     this.held.set(name, letter.key);
     this.#sections.set(name, letter.section);
+  }
+
+  send(name: RouterName): void {
+    const key = this.held.get(name);
+    if (key !== undefined && this.#routers.has(name)) this.#requests.push({ key, atMs: this.nowMs });
   }
 
   acknowledge(name: RouterName): void {
@@ -127,6 +135,9 @@ class World {
       if (held === undefined || this.#isGone(name) || this.agentAccepts.length === 0) continue;
       assert.ok(this.agentAccepts.includes(held), `${name} shows ${held}, accepted: ${this.agentAccepts.join()}`);
     }
+    this.#requests = this.#requests.filter(({ atMs }) => this.nowMs - atMs < ON_ITS_WAY_MS);
+    for (const { key } of this.#requests)
+      assert.ok(this.agentAccepts.includes(key), `a request shows ${key}, accepted: ${this.agentAccepts.join()}`);
   }
 
   /** Everybody is there and everything arrives. */
@@ -154,6 +165,7 @@ const often: readonly Step[] = [
   (world) => world.report(),
   (world) => world.tellAgent(),
   (world, name) => world.tellRouter(name),
+  (world, name) => world.send(name),
   (world, name) => world.acknowledge(name),
 ];
 /** The common ones several times, so that changes get far before something comes between. */

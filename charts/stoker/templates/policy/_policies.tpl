@@ -1,6 +1,8 @@
-{{- /* The admission policies of one release, as YAML: name, what they are about, and their rules with sentences. */ -}}
+{{- /* The admission policies of one release, as YAML: name, what they are about, whom they hold (the
+  controller, others than it and those that are exempt, or everybody), and their rules with sentences. */ -}}
 {{- define "stoker.policies" -}}
 - name: slots
+  holds: others
   resources: { group: "", version: v1, names: [pods], operations: [CREATE, UPDATE] }
   validations:
     - expression: >-
@@ -31,6 +33,7 @@
       message: The labels stoker.dev/pool and stoker.dev/awake are written by the controller. Choose another label.
       reason: Forbidden
 - name: revisions
+  holds: others
   resources: { group: stoker.dev, version: v1alpha1, names: [modelrevisions], operations: [CREATE, UPDATE] }
   validations:
     - expression: request.operation != 'CREATE'
@@ -42,6 +45,7 @@
       message: The annotation stoker.dev/weights-path is written by the controller. Change spec.version.weights of the Model instead.
       reason: Forbidden
 - name: status
+  holds: others
   resources:
     group: stoker.dev
     version: v1alpha1
@@ -52,14 +56,28 @@
       message: The status is what the controller observed. Change the spec instead.
       reason: Forbidden
 - name: tokens
+  holds: others
   resources: { group: "", version: v1, names: [serviceaccounts/token], operations: [CREATE] }
   validations:
     - expression: >-
         !(request.name in ['stoker-slot', 'stoker-router']) || 'system:nodes' in request.userInfo.groups
       message: Tokens of stoker-slot and stoker-router are made by the kubelet for the Pods that run as them, and by nobody else.
       reason: Forbidden
+# A Role cannot name them: what was learned of a Model is kept beside it, under its name.
+- name: configmaps
+  holds: controller
+  resources: { group: "", version: v1, names: [configmaps], operations: [CREATE, UPDATE] }
+  validations:
+    - expression: >-
+        object.metadata.name == 'stoker-link-ca' ||
+        (request.operation == 'CREATE' ? object : oldObject).metadata.?ownerReferences.orValue([]).exists(owner,
+        owner.?controller.orValue(false) && owner.apiVersion.startsWith('stoker.dev/') && owner.kind == 'Model' &&
+        owner.name + '-learned' == object.metadata.name)
+      message: The controller writes the ConfigMap stoker-link-ca, and for each Model one with the name of the Model and -learned that the Model owns. It may write no other.
+      reason: Forbidden
 {{- if .Values.admissionPolicies.requireDigest }}
 - name: digests
+  holds: everybody
   resources: { group: stoker.dev, version: v1alpha1, names: [models], operations: [CREATE, UPDATE] }
   validations:
     - expression: object.spec.pinPolicy == 'RequireDigest'

@@ -1,0 +1,124 @@
+// Where an instance comes up when it is known how long climbs take: the slot in which it is awake first, the harm to others
+// counted as time, and again at every plan until it has begun.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { planPlacement } from '../../../../src/core/plan/place.ts';
+import type { Claim, Placement } from '../../../../src/core/plan/placement.ts';
+import type { SlotView } from '../../../../src/core/plan/snapshot.ts';
+import { assign, awakeSlot, claimFor, placeSnapshot, reportOn, slotWith } from '../../../support/placement.ts';
+
+const climb = { wakeMs: 1000, startMs: 45_000, drainMs: 3000, sleepMs: 3000 };
+const timed = (revision: string, desired: number, changes: Partial<Claim> = {}) =>
+  claimFor(revision, desired, { climb, chance: 0, ...changes });
+const wanted = timed('m-1', 1, { isBusy: true, waitedMs: 5000 });
+
+/** Nothing is resident, and these sleep. */
+function sleepingSlot(name: string, asleep: readonly string[]): SlotView {
+  return slotWith(
+    name,
+    asleep.map((one) => reportOn(one, 'Asleep')),
+    { assigned: asleep.map((one) => assign(one, 'Asleep')) },
+  );
+}
+
+/** `m-1` is to be awake here, once `occupant` is out. */
+function waitingSlot(name: string, occupant: string, rung: 'Draining' | 'Sleeping' = 'Draining'): SlotView {
+  const inFlight = rung === 'Draining' ? 1 : 0;
+  return slotWith(name, [reportOn(occupant, rung, { inFlight, rungAgeMs: 500 }), reportOn('m-1', 'Asleep')], {
+    assigned: [assign('m-1', 'Awake'), assign(occupant, 'Asleep')],
+  });
+}
+
+function awakeAt({ assigned }: Placement, revision: string): string[] {
+  return [...assigned].flatMap(([podUid, all]) =>
+    all.some((one) => one.revision === revision && one.rung === 'Awake') ? [podUid] : [],
+  );
+}
+
+const plan = (slots: readonly SlotView[], claims: readonly Claim[]) => planPlacement(placeSnapshot(slots, claims));
+
+describe('a model that is to be awake', () => {
+  test('takes a clear slot with its sleeper before one whose occupant has to sleep first', () => {
+    const slots = [awakeSlot('a', 'n-1', {}, ['m-1']), sleepingSlot('b', ['m-1'])];
+    assert.deepEqual(awakeAt(plan(slots, [wanted, timed('n-1', 0)]), 'm-1'), ['uid-b']);
+  });
+
+  test('has an idle occupant sleep rather than start from nothing in a clear slot', () => {
+    const slots = [awakeSlot('a', 'n-1', {}, ['m-1']), sleepingSlot('b', [])];
+    assert.deepEqual(awakeAt(plan(slots, [wanted, timed('n-1', 0)]), 'm-1'), ['uid-a']);
+  });
+
+  const busy = timed('n-1', 1, { isBusy: true });
+  const justWoken = awakeSlot('a', 'n-1', { inFlight: 2, rungAgeMs: 200 }, ['m-1']);
+
+  test('waits for a sleeper whose slot has work when a start takes longer', () => {
+    const placement = plan([justWoken, sleepingSlot('b', [])], [timed('m-1', 1, { isBusy: true }), busy]);
+    assert.deepEqual(awakeAt(placement, 'm-1'), []);
+    assert.deepEqual(awakeAt(placement, 'n-1'), ['uid-a']);
+  });
+
+  test('starts from nothing when that is sooner', () => {
+    const fast = { ...climb, startMs: 2000 };
+    const claims = [timed('m-1', 1, { isBusy: true, climb: fast }), busy];
+    assert.deepEqual(awakeAt(plan([justWoken, sleepingSlot('b', [])], claims), 'm-1'), ['uid-b']);
+  });
+
+  test('of two clear slots takes the one whose sleepers are less likely to be needed', () => {
+    const slots = [sleepingSlot('a', ['m-1', 'eager-1']), sleepingSlot('b', ['m-1', 'rare-1'])];
+    const claims = [wanted, timed('eager-1', 0, { chance: 0.9 }), timed('rare-1', 0, { chance: 0.01 })];
+    assert.deepEqual(awakeAt(plan(slots, claims), 'm-1'), ['uid-b']);
+  });
+});
+
+describe('a model that waits until a slot is clear', () => {
+  const others = [wanted, timed('n-1', 0)];
+
+  test('goes to one with a sleeper of it that has become clear meanwhile, and keeps its copy', () => {
+    const placement = plan([waitingSlot('a', 'n-1'), sleepingSlot('b', ['m-1'])], others);
+    assert.deepEqual(awakeAt(placement, 'm-1'), ['uid-b']);
+    assert.deepEqual(
+      placement.assigned
+        .get('uid-a')
+        ?.map(({ revision, rung }) => [revision, rung])
+        .sort(),
+      [
+        ['m-1', 'Asleep'],
+        ['n-1', 'Asleep'],
+      ],
+    );
+  });
+
+  test('leaves the slot to the occupant when that is wanted again', () => {
+    const slots = [waitingSlot('a', 'n-1'), sleepingSlot('b', ['m-1'])];
+    const placement = plan(slots, [wanted, timed('n-1', 1, { isBusy: true })]);
+    assert.deepEqual([awakeAt(placement, 'm-1'), awakeAt(placement, 'n-1')], [['uid-b'], ['uid-a']]);
+  });
+
+  test('stays when it would have to start from nothing elsewhere, or has begun', () => {
+    assert.deepEqual(awakeAt(plan([waitingSlot('a', 'n-1'), sleepingSlot('b', [])], others), 'm-1'), ['uid-a']);
+    const begun = slotWith('a', [reportOn('m-1', 'Waking', { rungAgeMs: 100 })], {
+      assigned: [assign('m-1', 'Awake')],
+    });
+    assert.deepEqual(awakeAt(plan([begun, sleepingSlot('b', ['m-1'])], [wanted]), 'm-1'), ['uid-a']);
+  });
+
+  test('stays when it has just been told, and nothing is in the way', () => {
+    const told = slotWith('b', [reportOn('m-1', 'Asleep')], { assigned: [assign('m-1', 'Awake')] });
+    assert.deepEqual(awakeAt(plan([sleepingSlot('a', ['m-1']), told], [wanted]), 'm-1'), ['uid-b']);
+  });
+
+  test('just stays awake when it was on its own way out', () => {
+    const leaving = slotWith('a', [reportOn('m-1', 'Draining', { inFlight: 1 })], {
+      assigned: [assign('m-1', 'Asleep')],
+    });
+    assert.deepEqual(awakeAt(plan([leaving, sleepingSlot('b', ['m-1'])], [wanted]), 'm-1'), ['uid-a']);
+    const recalled = { ...leaving, assigned: [assign('m-1', 'Awake')] };
+    assert.deepEqual(awakeAt(plan([recalled, sleepingSlot('b', ['m-1'])], [wanted]), 'm-1'), ['uid-a']);
+  });
+
+  test('does not move while not every slot is known', () => {
+    const slots = [waitingSlot('a', 'n-1'), sleepingSlot('b', ['m-1'])];
+    const placement = planPlacement(placeSnapshot(slots, others, { isComplete: false }));
+    assert.deepEqual(awakeAt(placement, 'm-1'), ['uid-a']);
+  });
+});
