@@ -28,6 +28,7 @@ interface Changes {
   readonly wakeMs?: number;
   readonly sigma?: number;
   readonly isOccupied?: boolean;
+  readonly slotsPerNode?: number;
 }
 
 const GOAL = 0.99;
@@ -62,7 +63,7 @@ function scenarioOf({ trace, firstTokenMsMax }: Case, changes: Changes) {
     firstTokenMsMax,
     minAwake: 0,
     slots: 40,
-    slotsPerNode: 1,
+    slotsPerNode: changes.slotsPerNode ?? 1,
     sleepersPerSlotMax: 8,
     isCold: false,
     isOccupied: changes.isOccupied ?? false,
@@ -98,7 +99,7 @@ function listed(cases: readonly Case[], results: readonly RunResult[]): string {
   return `${cases.map((_, index) => (results[index] === undefined ? '' : figures(results[index]))).join(' · ')} · sum ${sum.toFixed(2)} h`;
 }
 
-/** The target itself, then the same with spread, and with another model in every slot. */
+/** The target itself, then the same with spread, on nodes of eight, and with another model in every slot. */
 async function judge(
   id: string,
   one: Case,
@@ -108,11 +109,13 @@ async function judge(
   const name = `${id} ${one.name}, ${one.firstTokenMsMax / 1000} s, wake ${(changes.wakeMs ?? 3000) / 1000} s`;
   const result = await simulate(one, stokerPolicy(), changes);
   const spread = await simulate(one, stokerPolicy(), { ...changes, sigma: 0.25 });
+  const shared = await simulate(one, stokerPolicy(), { ...changes, slotsPerNode: 8 });
   const occupied = await simulate(one, stokerPolicy(), { ...changes, isOccupied: true });
   const isMet = result.within >= target.within && result.awakeHours <= target.hours;
   return [
     judged(name, figures(result), { target: `≥ ${target.within * 100} %, ≤ ${target.hours} h`, isMet }),
     beside('   the same, climbs spread by 0.25', figures(spread)),
+    beside('   the same, eight slots a node', figures(shared)),
     beside(`   the same, every slot occupied (${occupiedMs(changes) / 1000} s to awake)`, figures(occupied)),
   ];
 }

@@ -25,6 +25,13 @@ export const conditionTypes: readonly ConditionType[] = [
     well: 'True',
     meaning: 'Nodes are asked for ahead of slots. It is there when spec.spare.capacityBuffer is set.',
   },
+  {
+    kind: 'Pool',
+    type: 'MinAwakePossible',
+    well: 'True',
+    meaning:
+      'The instances that never sleep fit into slots.max of the Pools that they may use. It is there while a Model that may use the Pool has any.',
+  },
   { kind: 'Model', type: 'Ready', well: 'True', meaning: 'Requests can be served, at once or after a wake.' },
   {
     kind: 'Model',
@@ -38,7 +45,15 @@ export const conditionTypes: readonly ConditionType[] = [
     kind: 'Model',
     type: 'ObjectivePossible',
     well: 'True',
-    meaning: 'What was measured allows spec.scaling.firstTokenMillis. It is there when that is set.',
+    meaning:
+      'What was measured allows spec.scaling.firstTokenMillis, or the 5 s that scaling goes by when none is set. Then it is no trouble when it is False, and no Event tells of it.',
+  },
+  {
+    kind: 'Model',
+    type: 'MinAwakePossible',
+    well: 'True',
+    meaning:
+      'Its instances that never sleep, and those of the Models that share its Pools, fit into slots.max. It is there when spec.scaling.minAwake is above 0.',
   },
   { kind: 'ModelRevision', type: 'PinVerified', well: 'True', meaning: 'What runs is what was pinned.' },
   {
@@ -101,6 +116,17 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
     where: 'Pool CapacityBuffered',
     meaning: 'Without a cluster there are no nodes to ask for.',
     remedy: 'Take spec.spare.capacityBuffer out.',
+  },
+  SlotsSuffice: {
+    where: 'Pool MinAwakePossible; Model MinAwakePossible',
+    meaning: 'What never sleeps has slots to be awake in.',
+    remedy: '',
+  },
+  TooFewSlots: {
+    where: 'Pool MinAwakePossible; Model MinAwakePossible',
+    meaning:
+      'More instances should never sleep than the Pools that they may use may have slots. Some of them are not awake, and others find no slot. The message has the sum.',
+    remedy: 'Raise spec.slots.max of the Pool, or lower spec.scaling.minAwake of a Model.',
   },
   SlotsStarting: { where: 'Pool Ready', meaning: 'Pods of slots are young.', remedy: passes },
   NoTrouble: { where: 'Pool SlotTrouble', meaning: 'Nothing is known to be wrong.', remedy: '' },
@@ -194,7 +220,7 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
     where: refusal,
     meaning: 'The Pod security level of the namespace does not take such Pods.',
     remedy:
-      'Label the namespace pod-security.kubernetes.io/enforce=baseline, or change securityContext in spec.pod of the Pool.',
+      'Label the namespace pod-security.kubernetes.io/enforce=baseline, or set spec.pod.security of the Pool to Restricted.',
   },
   ServerRefused: {
     where: refusal,
@@ -212,6 +238,25 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
     where: 'Model ObjectivePossible',
     meaning: 'A request that finds nothing awake waits longer than firstTokenMillis, whatever is decided.',
     remedy: 'Set scaling.minAwake to 1, or raise firstTokenMillis.',
+  },
+  SlowClimb: {
+    where: 'Model ObjectivePossible',
+    meaning:
+      'No objective is stated. A request that finds nothing awake waits longer than the 5 s that scaling goes by, whatever is decided.',
+    remedy:
+      'Nothing, unless that matters: then scaling.minAwake: 1. To have another time aimed at, set firstTokenMillis.',
+  },
+  SlotsTaken: {
+    where: 'Model ObjectivePossible',
+    meaning:
+      'A request that finds nothing awake is in time in a free slot. Where every slot is taken, another model has to sleep first, and it is not.',
+    remedy: 'Set spec.spare of the Pool, or scaling.minAwake to 1, or raise firstTokenMillis.',
+  },
+  PromptsTooLong: {
+    where: 'Model ObjectivePossible',
+    meaning:
+      'An instance that does nothing else reads the longest 5 of 100 prompts in more than firstTokenMillis, or the 5 s of a Model that states none.',
+    remedy: 'Raise firstTokenMillis, or give a slot more accelerators. minAwake does not help.',
   },
   Unplanned: { where: 'Model Ready', meaning: 'It is new, and routers are about to be told of it.', remedy: passes },
   Awake: { where: 'Model Ready', meaning: 'Requests are served at once.', remedy: '' },
@@ -324,7 +369,7 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
   SecretForbidden: {
     where: pin,
     meaning: 'The controller may not read that Secret, or it is one of its own.',
-    remedy: "Bind a Role with `get` of this one Secret to the controller's ServiceAccount, or name another.",
+    remedy: 'Name it in rbac.readSecrets of the chart, or name another Secret in the Model.',
   },
   SecretKeyMissing: {
     where: 'Model Ready',

@@ -149,15 +149,23 @@ interface PolicyPort {
   readonly protocol: 'TCP' | 'UDP';
 }
 
-interface PolicyPeer {
+/** The Pods with these labels, of this namespace. */
+interface PodPeer {
   readonly podSelector: { readonly matchLabels: Readonly<Record<string, string>> };
+}
+
+/** Any peer that Kubernetes knows, as a person wrote it. */
+export interface PolicyPeer {
+  readonly podSelector?: object | undefined;
+  readonly namespaceSelector?: object | undefined;
+  readonly ipBlock?: { readonly cidr: string; readonly except?: readonly string[] | undefined } | undefined;
 }
 
 export interface NetworkPolicy extends ClusterObject {
   readonly spec: {
     readonly podSelector: { readonly matchLabels: Readonly<Record<string, string>> };
     readonly policyTypes: readonly ('Ingress' | 'Egress')[];
-    readonly ingress: readonly { readonly ports: readonly PolicyPort[]; readonly from?: readonly PolicyPeer[] }[];
+    readonly ingress: readonly { readonly ports: readonly PolicyPort[]; readonly from?: readonly PodPeer[] }[];
     readonly egress: readonly { readonly ports: readonly PolicyPort[]; readonly to?: readonly PolicyPeer[] }[];
   };
 }

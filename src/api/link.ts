@@ -271,6 +271,8 @@ export const modelDemandSchema = z.object({
   inFlight: z.int().min(0),
   /** Estimated prompt tokens of each, as far as there is room; the others are in queuedTokens only. */
   waitingTokens: z.array(tokens).max(DEMAND_WAITING_MAX).optional(),
+  /** Estimated prompt tokens that instances have taken and that wait there behind another prompt. Absent for none. */
+  engineTokens: tokens.optional(),
   /** Requests accepted since the router started (a counter; the hub takes differences). */
   arrivals: z.int().min(0),
   /** Their estimated prompt tokens, a counter like it. */

@@ -24,6 +24,26 @@ const port = wholeNumber(0, 65_535);
 const text = z.string().min(1).max(4096);
 const label = '[A-Za-z0-9][-A-Za-z0-9_./]{0,316}=[-A-Za-z0-9_.]{0,63}';
 const labelList = new RegExp(`^${label}(,${label}){0,15}$`);
+const peer = z
+  .strictObject({
+    podSelector: z.looseObject({}).optional(),
+    namespaceSelector: z.looseObject({}).optional(),
+    ipBlock: z.strictObject({ cidr: z.string(), except: z.array(z.string()).optional() }).optional(),
+  })
+  .refine((one) => Object.keys(one).length > 0);
+const peers = z.array(peer).max(32);
+/** Peers of a NetworkPolicy as JSON. */
+const peerList = z
+  .string()
+  .max(16_384)
+  .transform((text, context) => {
+    const read = peers.safeParse(parseJson(text));
+    if (read.success) return read.data;
+    const message =
+      'it must be the JSON of a list of peers, each with podSelector, namespaceSelector or ipBlock, as in a NetworkPolicy';
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  });
 const toggle = z.union([z.boolean(), z.stringbool()]);
 
 export const settingTable = {
@@ -148,7 +168,16 @@ export const settingTable = {
     schema: z.string().max(1024).regex(labelList, 'it must be labels as KEY=VALUE with commas between them'),
     processes: ['controller'],
     description:
-      'Labels of the Pods of this release, as KEY=VALUE with commas between them. With them and an image for slots, each Pool gets a NetworkPolicy: requests come from the routers of the release alone, and slots reach only its controller. Unset: no policy.',
+      'Labels of the Pods of this release, as KEY=VALUE with commas between them. With them and an image for slots, each Pool gets a NetworkPolicy: requests come from the routers of the release alone, and slots reach only its controller and the names of --dns-to. Unset: no policy, and one that the controller made before is deleted.',
+  },
+  dnsTo: {
+    flag: 'dns-to',
+    variable: 'STOKER_DNS_TO',
+    schema: peerList,
+    fallback: '[{"namespaceSelector":{}}]',
+    processes: ['controller'],
+    description:
+      'Where slots may ask for names, on port 53, as the JSON of a list of peers of a NetworkPolicy. An empty list is anywhere. Used for the NetworkPolicies of Pools alone.',
   },
   bindHost: {
     flag: 'bind-host',
@@ -173,6 +202,15 @@ export const settingTable = {
     processes: ['up', 'router'],
     description:
       'File with the API keys that callers may use, one on each line, or `tenant: key`. It is read again when it changes.',
+  },
+  drainSeconds: {
+    flag: 'drain-seconds',
+    variable: 'STOKER_DRAIN_SECONDS',
+    schema: wholeNumber(0, 3600),
+    fallback: '8',
+    processes: ['router'],
+    description:
+      'How long running answers may go on once the router is asked to stop. Then they are cut truthfully. It stops sooner when none runs.',
   },
   kubeconfig: {
     flag: 'kubeconfig',
@@ -291,6 +329,14 @@ export const settingTable = {
 export type SettingKey = keyof typeof settingTable;
 type ValueOf<Key extends SettingKey> = z.infer<(typeof settingTable)[Key]['schema']>;
 export type Settings = { readonly [Key in SettingKey]: ValueOf<Key> | undefined };
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
 
 export class SettingError extends Error {
   override readonly name = 'SettingError';

@@ -164,19 +164,21 @@ interface SimulateFlags {
   readonly trace?: string;
   readonly load?: 'step' | 'spikes' | 'diurnal' | 'zipf';
   readonly rate: number;
-  readonly models: number;
+  readonly models?: number;
   readonly hours: number;
   readonly times: number;
   readonly policy: string;
-  readonly goal: number;
+  readonly goal?: number;
   readonly profile: 'Size7B' | 'Size13B' | 'Size70B';
   readonly firstToken: number;
   readonly headroom?: 'economy' | 'standard' | 'strict';
+  readonly sleepAfter?: number;
   readonly minAwake: number;
   readonly maxAwake?: number;
   readonly slots: number;
   readonly slotsPerNode: number;
   readonly sleepersPerSlot: number;
+  readonly sleeperBytes?: number;
   readonly cold?: boolean;
   readonly occupied?: boolean;
   readonly wake?: number;
@@ -211,14 +213,19 @@ function addSimulate(program: Command, openIo: OpenIo): void {
 
 function addLoadOptions(command: Command): void {
   command
-    .option('--trace <file>', 'requests in the Azure, the Mooncake or the timestamp,prompt,output format')
+    .addOption(
+      new Option(
+        '--trace <file>',
+        'requests in the Azure, the Mooncake or the timestamp,prompt,output format',
+      ).conflicts(['rate', 'models', 'hours']),
+    )
     .addOption(new Option('--load <name>', 'a generated load').choices(['step', 'spikes', 'diurnal', 'zipf']))
     .option('--rate <requests>', 'requests a second of a generated load, on average', parsePositive, 4)
-    .option('--models <count>', 'models of the load zipf', parseCount, 20)
+    .option('--models <count>', 'models of the load zipf (default: 20)', parseCount)
     .option('--hours <hours>', 'length of a generated load', parsePositive, 1)
     .option('--times <count>', 'every request so many times', parseCount, 1)
     .option('--policy <names>', 'policies, separated by commas; static is the smallest fixed fleet', 'stoker,static')
-    .option('--goal <percent>', 'requests that the fixed fleet must serve in time', parsePercent, 99)
+    .option('--goal <percent>', 'requests that the fleet of static must serve in time (default: 99)', parsePercent)
     .option('--seed <number>', 'seed of chance', parseCount, 1);
 }
 
@@ -235,11 +242,21 @@ function addFleetOptions(command: Command): void {
         'strict',
       ]),
     )
+    .option(
+      '--sleep-after <seconds>',
+      'time without requests until a model sleeps; a Model has 300 (default: 30, and what was needed lately stays longer)',
+      parseSleepAfter,
+    )
     .option('--min-awake <count>', 'instances of a model that never sleep', parseWhole, 0)
     .option('--max-awake <count>', 'instances of a model at most (default: one for each slot)', parseCount)
     .option('--slots <count>', 'slots of the fleet', parseCount, 40)
     .option('--slots-per-node <count>', 'slots that share the rate of one node', parseCount, 1)
     .option('--sleepers-per-slot <count>', 'instances that may be asleep in one slot', parseWhole, 8)
+    .option(
+      '--sleeper-bytes <bytes>',
+      'host memory of one slot for those that are asleep or will be (default: only their number is bounded)',
+      parseCount,
+    )
     .option('--wake <seconds>', 'time from asleep to awake (default: that of the size)', parsePositive)
     .option('--start <seconds>', 'time from weights on the node to awake (default: that of the size)', parsePositive)
     .option('--spread <sigma>', 'spread of these times (default: that of the size)', parseShare)
@@ -269,10 +286,12 @@ function readSimulateFlags(flags: SimulateFlags): SimulateOptions {
     ...{ trace, load, models, hours, times, profile, minAwake, maxAwake, slots, slotsPerNode, seed, html, faults },
     ratePerSecond: flags.rate,
     policies: flags.policy,
-    goal: goal / 100,
+    goal: goal === undefined ? undefined : goal / 100,
     firstTokenMsMax: flags.firstToken * 1000,
     headroom: flags.headroom,
+    sleepAfterMs: ms(flags.sleepAfter),
     sleepersPerSlotMax: flags.sleepersPerSlot,
+    sleeperBytes: flags.sleeperBytes,
     isCold: flags.cold === true || flags.sleepersPerSlot === 0,
     isOccupied: flags.occupied === true,
     wakeMs: ms(flags.wake),
@@ -323,6 +342,9 @@ const parseWhole = (text: string) =>
 const parsePositive = (text: string) => parseNumber(text, (number) => number > 0 && number <= 1e6, 'a number above 0');
 const parsePercent = (text: string) =>
   parseNumber(text, (number) => number > 0 && number <= 100, 'above 0, at most 100');
+/** The bounds of Model.spec.scaling.sleepAfterSeconds. */
+const parseSleepAfter = (text: string) =>
+  parseNumber(text, (number) => Number.isInteger(number) && number >= 1 && number <= 86_400, 'from 1 to 86400');
 const parseShare = (text: string) => parseNumber(text, (number) => number >= 0 && number <= 2, 'from 0 to 2');
 
 async function withApi(io: CommandIo, common: Common, run: (api: ObjectApi) => Promise<void>): Promise<void> {

@@ -2,11 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { request } from 'undici';
 import { z } from 'zod';
+import { parseJson } from '../lib/json-text.ts';
 import { CommandError, type CommandIo, type OutputFormat, writeJson } from './io.ts';
 import { readLocalAddresses } from './local-addresses.ts';
 import { renderTable } from './table.ts';
 
 const ANSWER_MS_MAX = 10_000;
+/** Of what it says when it does not explain. */
+const SENTENCE_CHARS_MAX = 400;
 
 /** The controller's answer: a sentence and the figures behind it, in the order they were used. */
 export const scaleExplanationSchema = z.object({
@@ -21,14 +24,16 @@ export const scaleExplanationSchema = z.object({
 
 export async function explainScale(io: CommandIo, model: string, output: OutputFormat): Promise<void> {
   const { url, token } = findController(io);
-  const { status, body } = await ask(url, { path: `/explain/scale/${encodeURIComponent(model)}`, token }, io.signal);
+  const { status, text } = await ask(url, { path: `/explain/scale/${encodeURIComponent(model)}`, token }, io.signal);
   if (status === 404) {
     throw new CommandError(
       `There is no decision about a model named ${model}. \`stoker get models\` lists the models.`,
     );
   }
   if (status === 401) throw new CommandError(`${url} does not accept the token. Was the controller started anew?`);
-  const explanation = scaleExplanationSchema.safeParse(body);
+  // A controller that stands by, or is about to lead.
+  if (status === 503) throw new CommandError(`${url} answered: ${renderSentence(text)}`);
+  const explanation = scaleExplanationSchema.safeParse(parseJson(text));
   if (status !== 200 || !explanation.success) {
     throw new CommandError(`${url} answered ${status}, and not with an explanation.`);
   }
@@ -60,19 +65,26 @@ async function ask(
   url: string,
   { path, token }: { path: string; token: string },
   signal: AbortSignal,
-): Promise<{ status: number; body: unknown }> {
+): Promise<{ status: number; text: string }> {
   const headers = { authorization: `Bearer ${token}` };
   const limits = { signal, headersTimeout: ANSWER_MS_MAX, bodyTimeout: ANSWER_MS_MAX };
   try {
     const response = await request(`${url}${path}`, { headers, ...limits });
-    const text = await response.body.text();
-    return { status: response.statusCode, body: response.statusCode === 200 ? JSON.parse(text) : undefined };
+    return { status: response.statusCode, text: await response.body.text() };
   } catch (error) {
     if (signal.aborted) throw error;
     throw new CommandError(
       `The controller at ${url} does not answer (${error instanceof Error ? error.message : String(error)}). Is Stoker running?`,
     );
   }
+}
+
+/** Whoever answers at the address is not trusted with the terminal. */
+function renderSentence(text: string): string {
+  return text
+    .slice(0, SENTENCE_CHARS_MAX)
+    .replaceAll(/[\p{C}\s]+/gu, ' ')
+    .trim();
 }
 
 function renderExplanation(explanation: z.infer<typeof scaleExplanationSchema>): string {

@@ -26,32 +26,42 @@ export interface SimulateOptions extends Omit<SetupOptions, 'faults' | 'faultRat
   readonly trace?: string;
   readonly load?: LoadName;
   readonly ratePerSecond: number;
-  readonly models: number;
+  /** For the load zipf. */
+  readonly models?: number;
   readonly hours: number;
   /** Every request of the trace so many times. */
   readonly times: number;
   readonly policies: string;
   /** Share of the requests that the static fleet has to serve in time. */
-  readonly goal: number;
+  readonly goal?: number;
   /** As src/sim/faults.ts reads it. */
   readonly faults?: string;
   readonly html?: string;
   readonly output: OutputFormat;
 }
 
+/** A run holds all of its requests in memory, a few hundred bytes each. */
+const REQUESTS_MAX = 5_000_000;
+const GOAL = 0.99;
 /** A trace is read into memory whole. */
 const TRACE_BYTES_MAX = 512 * 1024 * 1024;
 
 export async function simulate(io: CommandIo, options: SimulateOptions): Promise<void> {
-  const { scenario, choices } = refusing(() => ({
-    scenario: readScenario(options),
-    choices: parsePolicies(options.policies),
-  }));
+  const { scenario, choices } = refusing(() => {
+    const choices = readPolicies(options);
+    const scenario = readScenario(options);
+    checkFixedFleets(choices, scenario);
+    return { scenario, choices };
+  });
   const { within, sentence } = judgeFeasibility(scenario);
   if (within === 0) throw new CommandError(`The objective is impossible. ${sentence}`);
   const notes = sentence === undefined ? [] : [sentence];
   const results: RunResult[] = [];
-  for (const choice of choices) results.push(await runChoice(io, scenario, { choice, goal: options.goal }));
+  for (const choice of choices) {
+    const result = await runChoice(io, scenario, { choice, goal: options.goal ?? GOAL });
+    // Nothing that is printed is about a single request, and what is noted of them all takes as much memory as a run.
+    results.push({ ...result, finished: [] });
+  }
   if (options.html !== undefined) writePage(options.html, renderReport({ scenario, results, notes }));
   if (options.output === 'json') {
     writeJson(io, { trace: scenario.trace.name, notes, results: results.map(figureDocument) });
@@ -67,6 +77,33 @@ function readScenario({ faults, ...options }: SimulateOptions): Scenario {
   return createScenario(loadTrace(options), { ...options, ...rates });
 }
 
+/** Options that are about one policy, and nothing without it. */
+function readPolicies({ policies, goal, headroom, sleepAfterMs }: SimulateOptions): PolicyChoice[] {
+  const choices = parsePolicies(policies);
+  const rows = [
+    ['--goal', goal, 'static'],
+    ['--headroom', headroom, 'stoker'],
+    ['--sleep-after', sleepAfterMs, 'stoker'],
+  ] as const;
+  for (const [option, value, policy] of rows) {
+    if (value !== undefined && !choices.some(({ name }) => name === policy))
+      throw new SetupError(
+        `${option} is about the policy ${policy}, which --policy does not name. Leave ${option} out.`,
+      );
+  }
+  return choices;
+}
+
+/** A fleet of fixed size has so many of each model. */
+function checkFixedFleets(choices: readonly PolicyChoice[], { models, fleet: { slots } }: Scenario): void {
+  for (const { name } of choices) {
+    const each = Number(/^static-(\d+)$/.exec(name)?.[1] ?? 0);
+    if (each * models.length <= slots) continue;
+    const sum = models.length === 1 ? `${each}` : `${each} × ${models.length} models = ${each * models.length}`;
+    throw new SetupError(`The policy ${name} needs ${sum} slots, and there are ${slots}.`);
+  }
+}
+
 /** What a person can put right is one sentence. */
 function refusing<T>(work: () => T): T {
   try {
@@ -80,11 +117,34 @@ function refusing<T>(work: () => T): T {
 function loadTrace({ trace, load, times, seed, ratePerSecond, models, hours }: SimulateOptions): Trace {
   if ((trace === undefined) === (load === undefined))
     throw new SetupError('Give either a trace (--trace FILE) or a generated load (--load NAME).');
+  if (load !== undefined) {
+    if (models !== undefined && load !== 'zipf')
+      throw new SetupError(`The load ${load} is of one model. Leave --models out, or take --load zipf.`);
+    const expected = ratePerSecond * hours * 3600;
+    checkRequests(expected * times, `${ratePerSecond} a second for ${hours} hours${renderTimes(times)}`);
+  }
   const read =
     load === undefined
       ? readTrace(trace ?? '')
-      : generateLoad(load, { seed, ratePerSecond, models, spanMs: hours * 3_600_000 });
+      : generateLoad(load, {
+          seed,
+          ratePerSecond,
+          spanMs: hours * 3_600_000,
+          ...(models === undefined ? {} : { models }),
+        });
+  checkRequests(read.requests.length * times, `${read.requests.length} in the trace${renderTimes(times)}`);
   return times === 1 ? read : multiplyTrace(read, times);
+}
+
+function renderTimes(times: number): string {
+  return times === 1 ? '' : ` × ${times}`;
+}
+
+function checkRequests(count: number, sum: string): void {
+  if (count <= REQUESTS_MAX) return;
+  throw new SetupError(
+    `A run may have ${REQUESTS_MAX} requests, and this would be ${Math.round(count)} (${sum}). Take a shorter time or a lower rate.`,
+  );
 }
 
 function readTrace(path: string): Trace {

@@ -52,17 +52,34 @@ function createPages(
   };
 }
 
+export interface StandbyOptions {
+  readonly metrics: Metrics;
+  isSynced(): boolean;
+  /** Who held the Lease when this replica looked last; undefined when nobody did, or it has not looked yet. */
+  leader(): string | undefined;
+}
+
 /** What a replica answers that does not lead: it is alive, and ready once it could take over. */
-export function createStandbyHandler(options: { readonly metrics: Metrics; isSynced(): boolean }): AdminHandler {
-  const { metrics, isSynced } = options;
-  return createPages({
+export function createStandbyHandler({ metrics, isSynced, leader }: StandbyOptions): AdminHandler {
+  const pages: Pages = {
     '/healthz': (response) => answer(response, 200, 'ok\n'),
     '/readyz': (response) => {
       if (isSynced()) answer(response, 200, 'ok: standing by, another replica leads\n');
       else answer(response, 503, 'The objects have not been read yet.\n');
     },
     '/metrics': (response) => void answerMetrics(response, metrics),
+  };
+  return createPages(pages, (path, _request, response) => {
+    if (!path.startsWith(EXPLAIN)) return false;
+    // Whatever token is shown: it says no more than the Lease does.
+    answer(response, 503, `${sayWhoLeads(leader())}\n`);
+    return true;
   });
+}
+
+function sayWhoLeads(leader: string | undefined): string {
+  if (leader === undefined) return 'No controller leads yet that this replica knows of. Ask again in a few seconds.';
+  return `This replica stands by and decides nothing. ${leader} holds the Lease and leads: ask that one.`;
 }
 
 function answer(response: ServerResponse, status: number, text: string, type = 'text/plain; charset=utf-8'): void {

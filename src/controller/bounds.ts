@@ -45,7 +45,7 @@ export const SLOT_MAKE_MS = 60_000;
 export const SLOT_MAKE_MS_MAX = 900_000;
 /** What a Pool's spare slots rest on is written this often. */
 export const SPARE_HISTORY_EVERY_MS = 300_000;
-/** A new slot that has not reported after this time is no longer waited for by placement. */
+/** A new slot that has not reported after this time is late: other pools and the slots that there are go before it. */
 export const SLOT_PATIENCE_MS = 10_000;
 /** A slot that was made counts for this long, although its Pod is not in the cache. */
 export const UNSEEN_MS_MAX = 30_000;

@@ -17,6 +17,7 @@ import { createLearnedStates, type LearnedStates } from './learned-state.ts';
 import { createLiveScaling, type LiveScaling } from './live-scaling.ts';
 import { reconcileModel } from './model-reconciler.ts';
 import { createObjectWatch, type ObjectWatch } from './object-watch.ts';
+import { createObjectives, type Objectives } from './objectives.ts';
 import type { ControllerOptions } from './options.ts';
 import type { SeenChildren } from './owned-child.ts';
 import { createPins, type Pins } from './pins.ts';
@@ -59,6 +60,7 @@ class RunningController implements Controller {
   readonly #pins: Pins;
   readonly #upstreams: Upstreams;
   readonly #steering: Steering;
+  readonly #objectives: Objectives;
   readonly #staging: Staging;
   readonly #queue: WorkQueue<Kind>;
   readonly #hub: Hub;
@@ -86,6 +88,11 @@ class RunningController implements Controller {
       options,
       memoryOf: (model) => this.#scaling.memoryOf(model),
       onMemory: (model, memory) => this.#scaling.remember(model, memory),
+    });
+    this.#objectives = createObjectives({
+      cluster,
+      climbTimes: (revision) => this.#fleet.climbTimes(revision),
+      memoryOf: (model) => this.#scaling.memoryOf(model),
     });
     this.#pins = createPins(options, (model) => this.#queue.add('Model', model));
     this.#upstreams = createUpstreams(cluster, (model) => this.#onKey(model));
@@ -180,6 +187,8 @@ class RunningController implements Controller {
       this.#steering.poke();
       this.#objects.changed(kind, name);
     });
+    // From now on the figure says that a controller leads, and that nobody came yet.
+    this.#countSessions();
     this.#steering.start();
     this.#resync = every(clock, RESYNC_MS, () => this.#lookAtAll());
     this.#lookAtAll();
@@ -300,7 +309,8 @@ class RunningController implements Controller {
       case 'Model': {
         const [pins, trials, upstreams] = [this.#pins, this.#trials, this.#upstreams];
         const startPin = (model: string) => this.#queue.add('Pin', model);
-        const context = { options, fleet, pins, trials, upstreams, steering, children: this.#children, startPin };
+        const [objectives, children] = [this.#objectives, this.#children];
+        const context = { options, fleet, pins, trials, upstreams, steering, objectives, children, startPin };
         return reconcileModel(name, context, signal);
       }
       case 'Pin':

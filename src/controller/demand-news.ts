@@ -1,12 +1,18 @@
 // From what routers say to news for the planner: counters become differences, samples are passed on. A router that comes back
-// goes on counting where it was; one that was started anew counts from nothing. Remembers counters and nothing else.
+// goes on counting where it was; one that was started anew counts from nothing. Remembers counters and when they were told.
 import type { Demand, ModelDemand, RouterHello } from '../api/link.ts';
 import type { ModelNews } from '../core/plan/pool/fleet-planner.ts';
+import { METER_SPAN_MS } from '../core/plan/scale/demand-meter.ts';
 import { ARRIVAL_STEP_MS } from '../core/route/arrivals.ts';
 
 interface Counted {
   readonly arrivals: number;
   readonly tokens: number;
+}
+
+interface KnownRouter {
+  readonly counters: Map<string, Counted>;
+  heardMs: number;
 }
 
 export interface DemandNews {
@@ -15,24 +21,25 @@ export interface DemandNews {
   ofDemand(router: string, demand: Demand, nowMs: number): readonly (readonly [string, ModelNews])[];
 }
 
-/** Routers whose counters are kept; the one that was heard first goes first. */
+/** Routers whose counters are kept; the one that was not heard for longest goes first. */
 const ROUTERS_MAX = 1000;
 /** Of a request whose router is too old to tell. */
 const PROMPT_TOKENS_GUESS = 500;
 
 export function createDemandNews(): DemandNews {
-  const known = new Map<string, Map<string, Counted>>();
-  const countersOf = (router: string) => {
-    const counters = known.get(router) ?? new Map<string, Counted>();
-    known.set(router, counters);
+  const known = new Map<string, KnownRouter>();
+  const hear = (router: string, nowMs: number) => {
+    const { counters, heardMs } = known.get(router) ?? { counters: new Map<string, Counted>(), heardMs: nowMs };
+    known.delete(router);
+    known.set(router, { counters, heardMs: nowMs });
     const [oldest] = known.keys();
     if (known.size > ROUTERS_MAX && oldest !== undefined) known.delete(oldest);
-    return counters;
+    return { counters, silentMs: nowMs - heardMs };
   };
   return {
     ofHello({ name, history }, nowMs) {
       if (known.has(name)) return [];
-      const counters = countersOf(name);
+      const { counters } = hear(name, nowMs);
       return history.flatMap((row) => {
         // Its counters hold all of this: the first demand counts nothing twice.
         counters.set(row.model, { arrivals: Number.NaN, tokens: Number.NaN });
@@ -40,12 +47,11 @@ export function createDemandNews(): DemandNews {
       });
     },
     ofDemand(router, { models }, nowMs) {
-      const counters = countersOf(router);
+      const { counters, silentMs } = hear(router, nowMs);
       return models.flatMap((row) => {
-        const arrived = readArrived(row, counters, nowMs);
-        return [...(arrived === undefined ? [] : [arrived]), ...readSamples(row)].map(
-          (news) => [row.model, news] as const,
-        );
+        const arrived = readArrived(row, counters);
+        const all = [...(arrived === undefined ? [] : spread(arrived, { nowMs, silentMs })), ...readSamples(row)];
+        return all.map((news) => [row.model, news] as const);
       });
     },
   };
@@ -61,7 +67,12 @@ function readHistory({ countsPer10s, tokensPer10s }: RouterHello['history'][numb
   }));
 }
 
-function readArrived(row: ModelDemand, counters: Map<string, Counted>, nowMs: number): ModelNews | undefined {
+interface Arrivals {
+  readonly requests: number;
+  readonly promptTokens: number;
+}
+
+function readArrived(row: ModelDemand, counters: Map<string, Counted>): Arrivals | undefined {
   const now = { arrivals: row.arrivals, tokens: row.arrivedTokens ?? row.arrivals * PROMPT_TOKENS_GUESS };
   const before = counters.get(row.model) ?? { arrivals: 0, tokens: 0 };
   counters.set(row.model, now);
@@ -70,7 +81,25 @@ function readArrived(row: ModelDemand, counters: Map<string, Counted>, nowMs: nu
   const isAnew = now.arrivals < before.arrivals;
   const requests = isAnew ? now.arrivals : now.arrivals - before.arrivals;
   const promptTokens = Math.max(0, isAnew ? now.tokens : now.tokens - before.tokens);
-  return requests === 0 ? undefined : { type: 'Arrived', atMs: nowMs, requests, promptTokens };
+  return requests === 0 ? undefined : { requests, promptTokens };
+}
+
+/** Below what counts as a pause between two uses of a model. */
+const SPREAD_STEP_MS = 500;
+
+/** What came while a router was not heard came all the while, as far as is known; it is no burst of this moment. */
+function spread(
+  { requests, promptTokens }: Arrivals,
+  { nowMs, silentMs }: { readonly nowMs: number; readonly silentMs: number },
+): ModelNews[] {
+  const spanMs = Math.min(silentMs, METER_SPAN_MS);
+  const steps = Math.max(1, Math.min(Math.ceil(requests), Math.floor(spanMs / SPREAD_STEP_MS)));
+  return Array.from({ length: steps }, (_, index) => ({
+    type: 'Arrived',
+    atMs: nowMs - ((steps - 1 - index) * spanMs) / steps,
+    requests: requests / steps,
+    promptTokens: promptTokens / steps,
+  }));
 }
 
 function readSamples({ answeredTokens = [], steps = [] }: ModelDemand): ModelNews[] {

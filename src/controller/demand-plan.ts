@@ -89,11 +89,11 @@ function claimOfCandidate(world: World, revision: string, trials: Trials) {
 
 export function listPools(world: World): PoolView[] {
   return [...world.pools.values()].map(({ metadata, spec }) => {
-    const { existing, coming, leaving } = world.slotCounts.get(metadata.name) ?? noSlots;
+    const { existing, coming, late, leaving } = world.slotCounts.get(metadata.name) ?? noSlots;
     const isGoing = metadata.deletionTimestamp !== undefined;
     const room = isGoing ? 0 : coming + Math.max(0, spec.slots.max - existing);
     const { sleepersPerSlotMax, sleeperBytes, changesPerSlotHourMax: changesPerHourMax } = spec;
     const bounds = { sleepersPerSlotMax, sleeperBytes, changesPerHourMax };
-    return { name: metadata.name, ...bounds, room, leaving: isGoing ? 0 : leaving };
+    return { name: metadata.name, ...bounds, room, isLate: late > 0, leaving: isGoing ? 0 : leaving };
   });
 }

@@ -274,6 +274,7 @@ export function sumLoads(routers: Iterable<RouterRecord>, nowMs: number): Readon
         oldestQueuedMs: Math.max(sum.oldestQueuedMs, row.queued > 0 ? row.oldestQueuedMs + ageMs : 0),
         wakeLeaseMs: Math.max(sum.wakeLeaseMs, row.wakeLeaseMs - ageMs),
         waitingTokens: [...(sum.waitingTokens ?? []), ...readWaiting(row)],
+        engineTokens: (sum.engineTokens ?? 0) + (row.engineTokens ?? 0),
       });
     }
   }

@@ -29,14 +29,16 @@ export function createLiveCopies(): PlanCopies {
       nowMs: facts.world.nowMs,
       slots: facts.slots,
       models: listStable(facts, claims),
+      // No room where no slot is to stand free: then nothing is looked for there.
       budgetOf: ({ pool }) => {
+        if (facts.world.pools.get(pool)?.spec.spare === undefined) return { sleepersMax: 0 };
         const { sleepersPerSlotMax = 0, sleeperBytes } = pools.get(pool) ?? {};
         return { sleepersMax: sleepersPerSlotMax, sleeperBytesMax: sleeperBytes };
       },
       mayHold(podUid, revision) {
         const slot = slots.get(podUid);
         const claim = claims.get(revision);
-        return slot !== undefined && claim !== undefined && mayHold(slot, claim, facts.world);
+        return slot !== undefined && claim !== undefined && mayHold(slot, claim);
       },
       nodeOf: (podUid) => nodes.get(podUid) ?? '',
     });
@@ -55,8 +57,7 @@ function listStable({ world, savings }: CopyFacts, claims: ReadonlyMap<string, C
   return models;
 }
 
-function mayHold(slot: SlotView, claim: Claim, { pools }: World): boolean {
-  const isKept = pools.get(slot.pool)?.spec.spare !== undefined;
+function mayHold(slot: SlotView, claim: Claim): boolean {
   const hasFailed = reportOf(slot, claim.revision)?.failure !== undefined;
-  return isKept && claim.canSleep && claim.pools.includes(slot.pool) && canRun(slot, claim) && !hasFailed;
+  return claim.canSleep && claim.pools.includes(slot.pool) && canRun(slot, claim) && !hasFailed;
 }

@@ -19,7 +19,13 @@ import { METER_SPAN_MS } from '../core/plan/scale/demand-meter.ts';
 import { explainDecision } from '../core/plan/scale/explain.ts';
 import { guessModel } from '../core/plan/scale/first-guess.ts';
 import type { ScalerInput } from '../core/plan/scale/scaler.ts';
-import { DECISION_LAG_MS, headroomRanks, scaleDefaults, TOKEN_GAP_MS_MAX } from '../core/plan/scale/settings.ts';
+import {
+  DECISION_LAG_MS,
+  FIRST_TOKEN_MS_DEFAULT,
+  headroomRanks,
+  scaleDefaults,
+  TOKEN_GAP_MS_MAX,
+} from '../core/plan/scale/settings.ts';
 import { readSupply } from '../core/plan/scale/supply-reading.ts';
 import { createDemandNews } from './demand-news.ts';
 import type { Fleet } from './fleet.ts';
@@ -65,8 +71,6 @@ export function createLivePlanner(): FleetPlanner {
   return createFleetPlanner(scaleDefaults);
 }
 
-/** What Model.spec.scaling may say otherwise. */
-const FIRST_TOKEN_MS_MAX = 5000;
 /** News of models that are not planned yet: kept until they are. */
 const EARLY_NEWS_MAX = 10_000;
 
@@ -178,14 +182,14 @@ function readInput(live: LiveModel, { world, guesses, copies }: Looked): Omit<Sc
     min: scaling.minAwake,
     max: scaling.maxAwake,
     objective: {
-      firstTokenMsMax: scaling.firstTokenMillis ?? FIRST_TOKEN_MS_MAX,
+      firstTokenMsMax: scaling.firstTokenMillis ?? FIRST_TOKEN_MS_DEFAULT,
       gapMsMax: TOKEN_GAP_MS_MAX,
       sequencesMax: serving.concurrency,
     },
     headroomRank: headroomRanks[scaling.headroom],
     waitingTokens: load.waitingTokens ?? [],
     oldestWaitMs: load.oldestQueuedMs,
-    engineTokens: 0,
+    engineTokens: load.engineTokens ?? 0,
     inFlight: Math.max(load.inFlight, supply.inFlight),
     hasWakeLease: load.wakeLeaseMs > 0,
     idleMs,

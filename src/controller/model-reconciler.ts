@@ -4,15 +4,14 @@ import { kinds } from '../api/kinds.ts';
 import type { Model, ModelStatus } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
 import { type LifecyclePlan, planLifecycle } from '../core/plan/lifecycle.ts';
-import { judgeObjective, type ObjectiveBound } from '../core/plan/scale/objective-bound.ts';
-import { DECISION_LAG_MS } from '../core/plan/scale/settings.ts';
 import { ascentOf } from '../core/plan/snapshot.ts';
+import { judgeModelRoom } from './awake-room.ts';
 import { OLD_REVISIONS_MAX } from './bounds.ts';
 import { keepDisruptionBudget } from './disruption-budget.ts';
 import type { Fleet } from './fleet.ts';
-import { maySleep } from './launch.ts';
-import { renderModelStatus } from './model-status.ts';
+import { OBJECTIVE, renderModelStatus } from './model-status.ts';
 import { reportsOf } from './model-view.ts';
+import type { Objectives } from './objectives.ts';
 import type { ControllerOptions } from './options.ts';
 import type { SeenChildren } from './owned-child.ts';
 import { findOwned } from './ownership.ts';
@@ -33,6 +32,7 @@ export interface ModelContext {
   readonly trials: Trials;
   readonly upstreams: Upstreams;
   readonly steering: Steering;
+  readonly objectives: Objectives;
   readonly children: SeenChildren;
   /** Have the version resolved. */
   startPin(model: string): void;
@@ -41,7 +41,10 @@ export interface ModelContext {
 export async function reconcileModel(name: string, context: ModelContext, signal: AbortSignal): Promise<Outcome> {
   const { cluster } = context.options;
   const model = cluster.get(kinds.Model, name);
-  if (model === undefined) return done;
+  if (model === undefined) {
+    context.objectives.forget(name);
+    return done;
+  }
   if (model.metadata.deletionTimestamp !== undefined) return finish(model, context, signal);
   const held = { kind: kinds.Model, object: model, finalizer: MODEL_FINALIZER, isHeld: true };
   // The write comes back as a change, and with it the rest.
@@ -93,24 +96,11 @@ function observeFacts(model: Model, plan: LifecyclePlan, context: ModelContext) 
     missingPools: model.spec.pools.filter((pool) => cluster.get(kinds.Pool, pool) === undefined),
     slotTrouble: findSlotTrouble(model, cluster),
     view: context.steering.viewOf(model.metadata.name),
-    objective: judgeStable(model, plan.state.stable, context),
+    objective: context.objectives.judge(model, plan.state.stable),
+    awakeRoom: judgeModelRoom(cluster, model.metadata.name),
     trialFailure: candidate === undefined ? undefined : context.trials.failureOf(candidate),
     wallMs: clock.wallMs(),
   };
-}
-
-function judgeStable(
-  model: Model,
-  stable: string | undefined,
-  { options, fleet }: ModelContext,
-): ObjectiveBound | undefined {
-  const { firstTokenMillis, minAwake } = model.spec.scaling;
-  const revision = options.cluster.get(kinds.ModelRevision, stable ?? '');
-  if (firstTokenMillis === undefined || revision === undefined || revision.spec.remote !== undefined) return undefined;
-  const { asleepMs, stagedMs } = fleet.climbTimes(revision.metadata.name);
-  const from = maySleep(revision, model) ? 'Asleep' : 'Staged';
-  const climbMs = from === 'Asleep' ? asleepMs : stagedMs;
-  return judgeObjective({ firstTokenMillis, minAwake, climbMs, from, lagMs: DECISION_LAG_MS });
 }
 
 /** The sentence of a pool, when none of its pools has the slots that it should have. */
@@ -142,7 +132,9 @@ function announce(
   for (const { type, status: verdict, reason, message } of status.conditions ?? []) {
     const isNews = before.get(type)?.reason !== reason;
     const isBad = type === 'NameTaken' ? verdict === 'True' : verdict === 'False';
-    if (isNews && isBad && !usual.has(reason)) event('Warning', reason, message);
+    // What nobody asked for is no trouble.
+    const isUnasked = type === OBJECTIVE && model.spec.scaling.firstTokenMillis === undefined;
+    if (isNews && isBad && !isUnasked && !usual.has(reason)) event('Warning', reason, message);
   }
 }
 

@@ -4,6 +4,7 @@ import { type Condition, setCondition } from '../api/group.ts';
 import type { Model, ModelStatus } from '../api/model.ts';
 import type { LifecycleState } from '../core/plan/lifecycle.ts';
 import type { ObjectiveBound } from '../core/plan/scale/objective-bound.ts';
+import { AWAKE_ROOM, type AwakeRoom } from './awake-room.ts';
 import type { ModelView } from './model-view.ts';
 import type { PinState } from './pins.ts';
 import { AWAKE_LABEL } from './slot-pod.ts';
@@ -21,14 +22,16 @@ export interface ModelFacts {
   readonly slotTrouble: string | undefined;
   readonly view: ModelView | undefined;
   readonly trialFailure: TrialFailure | undefined;
-  /** Whether the objective can be kept. Undefined: it is not set, or nothing answers yet. */
+  /** Whether the objective can be kept. Undefined: nothing of its own answers yet. */
   readonly objective: ObjectiveBound | undefined;
+  /** Whether what never sleeps has slots. Undefined: nothing of it never sleeps. */
+  readonly awakeRoom: AwakeRoom | undefined;
   readonly wallMs: number;
 }
 
 type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 
-const OBJECTIVE = 'ObjectivePossible';
+export const OBJECTIVE = 'ObjectivePossible';
 const MESSAGE_CHARS_MAX = 1024;
 const DECISION_CHARS_MAX = 512;
 
@@ -37,8 +40,14 @@ export function renderModelStatus(given: ModelFacts): ModelStatus {
   const facts = given.view?.scaleDecision === undefined ? { ...given, view: undefined } : given;
   const { model, state, view, wallMs } = facts;
   const { generation = 0, name } = model.metadata;
-  const objective = facts.objective === undefined ? [] : [{ type: OBJECTIVE, ...facts.objective }];
-  const verdicts = [judgePinned(facts), judgeName(facts), judgeUpdated(facts), judgeReady(facts), ...objective];
+  const verdicts = [
+    judgePinned(facts),
+    judgeName(facts),
+    judgeUpdated(facts),
+    judgeReady(facts),
+    ...judgeLimits(facts),
+  ];
+  const said = new Set(verdicts.map(({ type }) => type));
   const conditions = verdicts.reduce<Condition[]>(
     (all, { message, ...verdict }) =>
       setCondition(
@@ -46,7 +55,7 @@ export function renderModelStatus(given: ModelFacts): ModelStatus {
         { ...verdict, message: message.slice(0, MESSAGE_CHARS_MAX), observedGeneration: generation },
         wallMs,
       ),
-    (model.status?.conditions ?? []).filter(({ type }) => type !== OBJECTIVE || objective.length > 0),
+    (model.status?.conditions ?? []).filter(({ type }) => said.has(type) || !isAboutLimits(type)),
   );
   return {
     observedGeneration: generation,
@@ -80,6 +89,18 @@ function wasPlanned(status: ModelStatus | undefined): status is ModelStatus {
 
 function verdict(type: string, status: Condition['status'], reason: string, message: string): Verdict {
   return { type, status, reason, message };
+}
+
+/** What its limits allow. They are said as long as there is something to say. */
+function judgeLimits({ objective, awakeRoom }: ModelFacts): Verdict[] {
+  return [
+    ...(objective === undefined ? [] : [{ type: OBJECTIVE, ...objective }]),
+    ...(awakeRoom === undefined ? [] : [{ type: AWAKE_ROOM, ...awakeRoom }]),
+  ];
+}
+
+function isAboutLimits(type: string): boolean {
+  return type === OBJECTIVE || type === AWAKE_ROOM;
 }
 
 function judgePinned({ pin }: ModelFacts): Verdict {

@@ -6,6 +6,7 @@ import type { Model } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
 import type { Pool } from '../api/pool.ts';
 import type { RoutedSlot } from '../core/plan/routing.ts';
+import { isTroubledHere } from '../core/plan/slot-trouble.ts';
 import { awakeIn, type InstanceView, type ModelLoad } from '../core/plan/snapshot.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import { AGENT_LOST_MS_MAX, SLOT_PATIENCE_MS } from './bounds.ts';
@@ -23,7 +24,10 @@ export interface LiveModel {
 
 export interface SlotCounts {
   readonly existing: number;
+  /** Of those that are late, too: a node may take minutes to come. */
   readonly coming: number;
+  /** So many of them are late. */
+  readonly late: number;
   /** Being deleted, and still there. */
   readonly leaving: number;
   /** The flavours of those that are coming. */
@@ -51,7 +55,7 @@ export interface World {
   readonly isEverySlotKnown: boolean;
 }
 
-export const noSlots: SlotCounts = { existing: 0, coming: 0, leaving: 0, comingFlavours: [] };
+export const noSlots: SlotCounts = { existing: 0, coming: 0, late: 0, leaving: 0, comingFlavours: [] };
 export const noLoad: ModelLoad = { queued: 0, inFlight: 0, oldestQueuedMs: 0, wakeLeaseMs: 0 };
 
 export interface ObservedAt {
@@ -74,7 +78,10 @@ export function observeWorld(cluster: Cluster, fleet: Fleet, time: ObservedAt): 
     const pool = poolNames.get(poolUidOf(pod) ?? '');
     if (pool === undefined) continue;
     const record = fleet.agents.get(pod.metadata.uid ?? '');
-    slotCounts.set(pool, countSlot(slotCounts.get(pool), pod, isComing(pod, record, time)));
+    slotCounts.set(
+      pool,
+      countSlot(slotCounts.get(pool), pod, isComing(pod, record) ? { isLate: isLate(pod, time) } : undefined),
+    );
     if (isReady(pod) && !isLeaving(pod) && record?.hasReported !== true) isEverySlotKnown = false;
     const slot =
       record === undefined ? undefined : viewSlot(pod, { pool, isGoing: goingPools.has(pool) }, record, nowMs);
@@ -96,13 +103,18 @@ export function observeWorld(cluster: Cluster, fleet: Fleet, time: ObservedAt): 
 }
 
 function countSlot(
-  { existing, coming, leaving, comingFlavours }: SlotCounts = noSlots,
+  { existing, coming, late, leaving, comingFlavours }: SlotCounts = noSlots,
   pod: Pod,
-  isOnItsWay: boolean,
+  onItsWay: { readonly isLate: boolean } | undefined,
 ): SlotCounts {
   const counted = { existing: existing + 1, leaving: leaving + (isLeaving(pod) ? 1 : 0) };
-  if (!isOnItsWay) return { ...counted, coming, comingFlavours };
-  return { ...counted, coming: coming + 1, comingFlavours: [...comingFlavours, flavourOf(pod)] };
+  if (onItsWay === undefined) return { ...counted, coming, late, comingFlavours };
+  return {
+    ...counted,
+    coming: coming + 1,
+    late: late + (onItsWay.isLate ? 1 : 0),
+    comingFlavours: [...comingFlavours, flavourOf(pod)],
+  };
 }
 
 function isGoing({ metadata }: Pool): boolean {
@@ -122,11 +134,18 @@ function listLiveModels(cluster: Cluster, revisions: ReadonlyMap<string, ModelRe
     }));
 }
 
-/** A slot that has not been heard of is worth waiting for, but not for ever: its node may have no room. */
-function isComing(pod: Pod, record: AgentRecord | undefined, { wallMs, startedWallMs }: ObservedAt): boolean {
+/**
+ * A slot that has not been heard of counts as long as it may come: who waits for it is not given another one, however long its
+ * node or its image takes. Where its own node is the trouble, another slot may do better.
+ */
+function isComing(pod: Pod, record: AgentRecord | undefined): boolean {
   if (record?.report !== undefined || isLeaving(pod) || hasEnded(pod)) return false;
+  return !isTroubledHere(pod);
+}
+
+function isLate(pod: Pod, { wallMs, startedWallMs }: ObservedAt): boolean {
   const createdMs = Date.parse(pod.metadata.creationTimestamp ?? '') || 0;
-  return wallMs - Math.max(createdMs, startedWallMs) <= SLOT_PATIENCE_MS;
+  return wallMs - Math.max(createdMs, startedWallMs) > SLOT_PATIENCE_MS;
 }
 
 /** Undefined: nothing is known of it, or it is away for too long. */

@@ -11,7 +11,7 @@ import { isRefusedAddress, literalHost } from '../core/check/upstream-address.ts
 import { fail, ok, type Result } from '../lib/result.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { SourceResolver } from '../ports/weights.ts';
-import { SEED_SECRET } from './slot-keys.ts';
+import { explainUnread, refuseOwnSecret } from './named-secrets.ts';
 
 interface Refusal {
   readonly reason: string;
@@ -98,22 +98,14 @@ async function readCredentials(
 ): Promise<Result<Record<string, string>, Refusal>> {
   if (name === undefined) return ok({});
   const field = 'spec.version.weights.credentialsSecretName';
-  if (name === SEED_SECRET) {
-    return fail({ reason: 'SecretForbidden', message: `The Secret ${name} is Stoker's own. Change ${field}.` });
-  }
+  const own = refuseOwnSecret(name, field);
+  if (own !== undefined) return fail(own);
   const found = await cluster.read(kinds.Secret, name, signal);
   if (found.ok) {
     const entries = Object.entries(found.value.data ?? {});
     return ok(Object.fromEntries(entries.map(([key, text]) => [key, Buffer.from(text, 'base64').toString('utf8')])));
   }
-  if (found.error.reason === 'NotFound') {
-    return fail({ reason: 'SecretMissing', message: `There is no Secret ${name}. Make it, or change ${field}.` });
-  }
-  if (found.error.reason === 'Forbidden') {
-    return fail({
-      reason: 'SecretForbidden',
-      message: `The controller may not read the Secret ${name}. Let it get this Secret.`,
-    });
-  }
-  return fail({ reason: 'SecretUnreadable', message: `The Secret ${name} cannot be read: ${found.error.message}` });
+  const { reason, message } = found.error;
+  if (reason === 'NotFound' || reason === 'Forbidden') return fail(explainUnread(name, field, reason));
+  return fail({ reason: 'SecretUnreadable', message: `The Secret ${name} cannot be read: ${message}` });
 }

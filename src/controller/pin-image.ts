@@ -5,6 +5,7 @@ import type { Model } from '../api/model.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 import type { ImageError } from '../ports/images.ts';
 import type { PinnedEngine, PinRefusal } from './engine-pin.ts';
+import { READ_SECRETS } from './named-secrets.ts';
 import type { ControllerOptions } from './options.ts';
 import { isAllowed } from './pin-download.ts';
 import { findLogin, type LoginSearch } from './registry-login.ts';
@@ -55,8 +56,8 @@ function describe({ type, message }: ImageError, image: TaggedImage, { found, un
 
 function adviceOnLogin(registry: string, unread: readonly string[]): string {
   if (unread.length === 0) {
-    return `Name a Secret with a login for ${registry} in imagePullSecrets and in rbac.readSecrets of the chart`;
+    return `Name a Secret with a login for ${registry} in imagePullSecrets and in ${READ_SECRETS}`;
   }
   const secrets = `the Secret${unread.length === 1 ? '' : 's'} ${unread.join(', ')}`;
-  return `The controller cannot read ${secrets}: see that each is there and stands in rbac.readSecrets of the chart`;
+  return `The controller cannot read ${secrets}: see that each is there and stands in ${READ_SECRETS}`;
 }

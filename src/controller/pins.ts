@@ -1,6 +1,5 @@
 // Pins: turns `spec.version` of a Model into a ModelRevision. What was pinned once is found again by an annotation and not
 // resolved a second time, so that a restart never makes a revision. Knows nothing of what runs.
-import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { kinds } from '../api/kinds.ts';
 import type { Model } from '../api/model.ts';
@@ -10,7 +9,6 @@ import { revisionDigest, revisionName } from '../api/revision-hash.ts';
 import { resolveSimulatedWeights } from '../api/simulated-weights.ts';
 import { isDownloaded } from '../api/weight-sources.ts';
 import { isRefusedAddress, literalHost } from '../core/check/upstream-address.ts';
-import { canonicalJson } from '../lib/canonical-json.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 import type { WeightsError } from '../ports/weights.ts';
 import { PIN_RETRY_MS_MIN } from './bounds.ts';
@@ -20,11 +18,11 @@ import type { ControllerOptions } from './options.ts';
 import { findOwned, ownedBy } from './ownership.ts';
 import { pinDownload } from './pin-download.ts';
 import { pinImage } from './pin-image.ts';
+import { keepSecret, noteSecret, SOURCE_SECRET_ANNOTATION } from './source-secret.ts';
 import { outcomeOfError } from './status.ts';
+import { isPinnedFor, keyOrigin, VERSION_ANNOTATION, versionKey } from './version-key.ts';
 import { done, type Outcome } from './work-queue.ts';
 
-/** On a ModelRevision: the digest of the `spec.version` that it was made for. */
-const VERSION_ANNOTATION = 'stoker.dev/version';
 /** Longer contexts need memory that nobody asked for. */
 const CONTEXT_LENGTH_UNSET_MAX = 8192;
 
@@ -205,7 +203,7 @@ function renderRevision(
   return ok(
     frameRevision(model, {
       digest: revisionDigest({ version: hashed, weightsSha256: weights.sha256 }),
-      annotations: { [VERSION_ANNOTATION]: key },
+      annotations: { [VERSION_ANNOTATION]: key, ...noteSecret(version.weights) },
       pinned: {
         weights,
         engine,
@@ -242,10 +240,6 @@ function frameRevision(
   };
 }
 
-function keyOrigin({ name, key }: NonNullable<Remote['apiKeySecretRef']>): string {
-  return `${name}/${key}`;
-}
-
 /**
  * Makes it, or finds that the same version was pinned under another path or with another key: where weights lie and keys are
  * kept is no part of what they are.
@@ -269,8 +263,8 @@ async function makeRevision(
     return fail({ reason: 'RevisionTaken', message });
   }
   const path = revision.spec.weights?.path;
-  const moved = { [PATH_ANNOTATION]: path ?? null, [API_KEY_ANNOTATION]: null };
-  const annotations = { ...moved, ...revision.metadata.annotations };
+  const moved = { [PATH_ANNOTATION]: path ?? null, [API_KEY_ANNOTATION]: null, [SOURCE_SECRET_ANNOTATION]: null };
+  const annotations = { ...moved, ...revision.metadata.annotations, ...keepSecret(found.value, revision) };
   const patched = await cluster.patch(kinds.ModelRevision, name, { metadata: { annotations } }, { signal });
   return patched.ok ? ok(undefined) : fail(outcomeOfError(patched.error));
 }
@@ -284,28 +278,6 @@ function isSameOwner(a: ModelRevision, b: ModelRevision): boolean {
 
 function findPinned(cluster: ControllerOptions['cluster'], model: Model, key: string): ModelRevision | undefined {
   return findOwned(cluster.list(kinds.ModelRevision), model).find(
-    ({ metadata }) => metadata.annotations?.[VERSION_ANNOTATION] === key && metadata.deletionTimestamp === undefined,
+    (revision) => isPinnedFor(revision, key) && revision.metadata.deletionTimestamp === undefined,
   );
-}
-
-/** What of the version decides whether it has to be resolved again: its digest before anything was, the path, and the key's place. */
-function versionKey({ spec }: Model): string {
-  const { remote, weights, engine } = spec.version;
-  const { file, folder, simulated } = weights ?? {};
-  const found = file ?? folder;
-  const weightsSha256 = simulated === undefined ? found?.sha256 : resolveSimulatedWeights(simulated).sha256;
-  const unresolved = revisionDigest({ version: spec.version, weightsSha256: weightsSha256 ?? '0'.repeat(64) });
-  const apiKey = remote?.apiKeySecretRef === undefined ? undefined : keyOrigin(remote.apiKeySecretRef);
-  const places = { path: found?.path, apiKey, source: sourceOf(weights), image: engine.image };
-  return createHash('sha256')
-    .update(canonicalJson({ unresolved, ...places }))
-    .digest('hex')
-    .slice(0, 32);
-}
-
-/** Another address or another Secret is looked at anew; what is found there may be the same revision. */
-function sourceOf(weights: Model['spec']['version']['weights']): object | undefined {
-  if (weights === undefined || !isDownloaded(weights)) return undefined;
-  const { http, hub, s3, oci, credentialsSecretName } = weights;
-  return { http, hub, s3, oci, credentialsSecretName };
 }

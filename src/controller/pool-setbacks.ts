@@ -3,7 +3,7 @@
 import { kinds, type Pod } from '../api/kinds.ts';
 import type { Pool } from '../api/pool.ts';
 import { addSetback, noSetbacks, type Setbacks, waitAfterSetbacks } from '../core/plan/slot-setbacks.ts';
-import { findTrouble } from '../core/plan/slot-trouble.ts';
+import { findTrouble, isTroubledHere } from '../core/plan/slot-trouble.ts';
 import type { SlotsPlan } from '../core/plan/slots.ts';
 import { findOwned } from './ownership.ts';
 import type { PoolContext, PoolSetbacks, Trouble } from './pool-context.ts';
@@ -18,7 +18,10 @@ interface SetbackFacts {
   readonly context: PoolContext;
 }
 
-/** How long the next slot has to wait. A Pod that ended by itself is a setback; one that works and came later ends the series. */
+/**
+ * How long the next slot has to wait. A Pod that ended by itself is a setback, and so is one that does not work where it is, as
+ * long as it is there; one that works and came later ends the series.
+ */
 export function noteSetbacks(pool: Pool, { pods, removed, context }: SetbackFacts): number {
   const { fleet, options, setbacks } = context;
   const { name } = pool.metadata;
@@ -35,7 +38,16 @@ export function noteSetbacks(pool: Pool, { pods, removed, context }: SetbackFact
     const names = new Set(pods.map(({ metadata }) => metadata.name));
     setbacks.set(name, { ...now, known: names, ...(last === undefined ? {} : { trouble: last }) });
   }
-  return waitAfterSetbacks(now, nowMs);
+  return Math.max(waitAfterSetbacks(now, nowMs), waitAfterTroubled(pods, context));
+}
+
+/** One after the other, and slower with each, so that what crashes everywhere does not fill a pool. */
+function waitAfterTroubled(pods: readonly Pod[], { fleet, options }: PoolContext): number {
+  const troubled = pods.filter((pod) => !isConnected(pod, fleet) && isTroubledHere(pod));
+  const { clock } = options;
+  const ages = pods.map(({ metadata }) => clock.wallMs() - (Date.parse(metadata.creationTimestamp ?? '') || 0));
+  const lastAtMs = clock.nowMs() - Math.min(...ages);
+  return troubled.length === 0 ? 0 : waitAfterSetbacks({ count: troubled.length, lastAtMs }, clock.nowMs());
 }
 
 interface MadeSlots {

@@ -4,6 +4,7 @@ import { type Condition, setCondition } from '../api/group.ts';
 import type { Pod } from '../api/kinds.ts';
 import type { Pool, PoolStatus } from '../api/pool.ts';
 import { findDeparture, findTrouble } from '../core/plan/slot-trouble.ts';
+import { AWAKE_ROOM, judgePoolRoom } from './awake-room.ts';
 import { BUFFER_CONDITION, type BufferOutcome } from './capacity-buffer.ts';
 import { judgeCompileCache } from './compile-cache-volume.ts';
 import { type AgentRecord, isOutdated } from './fleet.ts';
@@ -14,14 +15,21 @@ import { judgeSpare, SPARE_CONDITION, type SpareWish } from './spare.ts';
 
 /** An event for everything bad that is there for the first time, or for another reason than before. */
 export function announce(pool: Pool, status: PoolStatus, { options }: PoolContext): void {
-  for (const type of ['AgentOutdated', 'SlotTrouble']) {
+  for (const [type, bad] of announced) {
     const badOf = (conditions: PoolStatus['conditions']) =>
-      conditions?.find((condition) => condition.type === type && condition.status === 'True');
+      conditions?.find((condition) => condition.type === type && condition.status === bad);
     const now = badOf(status.conditions);
     if (now === undefined || badOf(pool.status?.conditions)?.reason === now.reason) continue;
     options.cluster.recordEvent({ regarding: pool, type: 'Warning', reason: now.reason, message: now.message });
   }
 }
+
+/** The status of each that is bad. */
+const announced = [
+  ['AgentOutdated', 'True'],
+  ['SlotTrouble', 'True'],
+  [AWAKE_ROOM, 'False'],
+] as const;
 
 interface StatusFacts {
   readonly context: PoolContext;
@@ -51,6 +59,8 @@ export function renderPoolStatus(
   const wish = spare.wishOf(pool.metadata.name);
   const spareVerdicts = wish === undefined ? [] : [judgeSpare(wish, free, pool)];
   const bufferVerdicts = buffer.type === 'say' ? [buffer.verdict] : [];
+  const room = judgePoolRoom(options.cluster, pool.metadata.name);
+  const roomVerdicts = room === undefined ? [] : [{ type: AWAKE_ROOM, ...room }];
   return {
     observedGeneration: pool.metadata.generation ?? 0,
     ...(pool.status?.nextSerial === undefined ? {} : { nextSerial: pool.status.nextSerial }),
@@ -62,9 +72,19 @@ export function renderPoolStatus(
     ...renderSpare(pool, wish),
     conditions: renderConditions(
       pool,
-      [readiness, judgeTroubles(troubles), judgeAgents(records, pods), ...spareVerdicts, ...bufferVerdicts],
+      [
+        readiness,
+        judgeTroubles(troubles),
+        judgeAgents(records, pods),
+        ...spareVerdicts,
+        ...bufferVerdicts,
+        ...roomVerdicts,
+      ],
       options.clock.wallMs(),
-    ).filter(({ type }) => type !== BUFFER_CONDITION || buffer.type !== 'forget'),
+    ).filter(
+      ({ type }) =>
+        (type !== BUFFER_CONDITION || buffer.type !== 'forget') && (type !== AWAKE_ROOM || room !== undefined),
+    ),
   };
 }
 

@@ -29,7 +29,7 @@ export function explainRefusal(sentence: string): Refusal {
   }
   if (/violates PodSecurity/.test(said)) {
     const remedy =
-      'Label the namespace pod-security.kubernetes.io/enforce=baseline, or change securityContext in spec.pod of the Pool.';
+      'Label the namespace pod-security.kubernetes.io/enforce=baseline, or set spec.pod.security of the Pool to Restricted.';
     return { reason: 'PodSecurityRefused', message: `The namespace does not take such Pods (${said}). ${remedy}` };
   }
   const remedy = 'Look at the admission policies and webhooks of the cluster.';

@@ -1,6 +1,6 @@
 // The Pod of a slot: what a new one looks like, and what an existing one says. Made once and never compared with a newer
 // template, so that an upgrade of the controller leaves running slots alone.
-import type { ContainerSpec, EnvVar, Pod, PodVolume } from '../api/kinds.ts';
+import type { ContainerSpec, EnvVar, Pod, PodVolume, PolicyPeer } from '../api/kinds.ts';
 import { kinds } from '../api/kinds.ts';
 import { LINK_AUDIENCE, LINK_CA_KEY } from '../api/link.ts';
 import type { Pool } from '../api/pool.ts';
@@ -69,6 +69,8 @@ export interface SlotPods {
   readonly pullSecrets: readonly string[];
   /** Of the Pods of this release. With them each Pool gets a NetworkPolicy. */
   readonly releaseLabels?: Readonly<Record<string, string>> | undefined;
+  /** Where these policies let slots ask for names. Empty or unset: anywhere. */
+  readonly dnsTo?: readonly PolicyPeer[] | undefined;
 }
 
 export interface SlotTemplate extends WeightPlaces {

@@ -3,6 +3,7 @@
 import type { Condition } from '../api/group.ts';
 import type { Pool, SpareDay, SparePolicy } from '../api/pool.ts';
 import type { Placement, PlaceSnapshot } from '../core/plan/placement.ts';
+import { createPoolDemand, type PoolDemand } from '../core/plan/pool/pool-demand.ts';
 import {
   createReserve,
   type Reserve,
@@ -11,7 +12,6 @@ import {
   type ReservePolicy,
 } from '../core/plan/pool/reserve.ts';
 import { type ClimbHistory, guessClimbs, learnClimbTime } from '../core/plan/scale/climb-history.ts';
-import { awakeIn } from '../core/plan/snapshot.ts';
 import { SLOT_MAKE_MS, SLOT_MAKE_MS_MAX, SPARE_HISTORY_EVERY_MS } from './bounds.ts';
 import type { World } from './observe.ts';
 
@@ -56,11 +56,16 @@ const MADE_MAX = 1000;
 export function createSpare(): Spare {
   const pools = new Map<string, Kept>();
   const made = new Map<string, number>();
+  const readDemand = createPoolDemand();
   return {
     note(planned) {
       const { pools: live } = planned.world;
+      const demands = readDemand(planned);
       for (const name of pools.keys()) if (live.get(name)?.spec.spare === undefined) pools.delete(name);
-      return [...live.values()].flatMap((pool) => notePool(pools, pool, planned));
+      return [...live.values()].flatMap((pool) => {
+        const demand = demands.get(pool.metadata.name) ?? { wanted: 0, fixed: 0 };
+        return notePool(pools, { pool, demand }, planned);
+      });
     },
     wishOf: (pool) => pools.get(pool)?.wish,
     reservedIn: (pool) => pools.get(pool)?.wish?.reserved ?? 0,
@@ -78,7 +83,12 @@ export function createSpare(): Spare {
   };
 }
 
-function notePool(pools: Map<string, Kept>, pool: Pool, planned: PlannedSlots): string[] {
+interface NotedPool {
+  readonly pool: Pool;
+  readonly demand: PoolDemand;
+}
+
+function notePool(pools: Map<string, Kept>, { pool, demand }: NotedPool, planned: PlannedSlots): string[] {
   const { spare, slots } = pool.spec;
   const { name } = pool.metadata;
   if (spare === undefined || pool.metadata.deletionTimestamp !== undefined) return [];
@@ -90,14 +100,15 @@ function notePool(pools: Map<string, Kept>, pool: Pool, planned: PlannedSlots): 
     history: undefined,
   };
   pools.set(name, kept);
-  const demand = demandIn(name, planned);
   const { nowMs, wallMs } = planned.world;
-  kept.reserve.note({ nowMs, wallMs, demand, refillMs: kept.refill.Staged.slowMs });
+  // What a person fixed comes once and with notice: a slot is made for it, and none is kept free in case it comes again.
+  kept.reserve.note({ nowMs, wallMs, demand: demand.wanted - demand.fixed, refillMs: kept.refill.Staged.slowMs });
   const claims = planned.snapshot.claims.filter((claim) => claim.pools.includes(name));
   const hasSleepers = claims.some(({ desired }) => desired === 0);
   const figures = kept.reserve.decide(policyOf(spare, slots.max), hasSleepers);
   const before = kept.wish;
-  kept.wish = { reserved: demand + figures.wanted, demand, figures, history: historyOf(kept, nowMs) };
+  const reserved = demand.wanted + figures.wanted;
+  kept.wish = { reserved, demand: demand.wanted, figures, history: historyOf(kept, nowMs) };
   const isNews = before?.reserved !== kept.wish.reserved || before.figures.sentence !== figures.sentence;
   return isNews ? [name] : [];
 }
@@ -122,19 +133,6 @@ export function policyOf({ hitBasisPoints = 9900, cost, min, max }: SparePolicy,
       ? ({ type: 'HitRate', share: hitBasisPoints / 10_000 } as const)
       : ({ type: 'Cost', lateWake: Number(cost.lateWake), slotHour: Number(cost.slotHour) } as const);
   return { aim, min, max: max ?? slotsMax };
-}
-
-/** Slots in which something is wanted awake, and instances that wait for one. */
-function demandIn(pool: string, { snapshot, placement }: PlannedSlots): number {
-  const slots = snapshot.slots.filter((slot) => slot.pool === pool && !slot.isLeaving);
-  const held = slots.filter((slot) => {
-    const assigned = placement.assigned.get(slot.podUid) ?? slot.assigned;
-    const awake = awakeIn({ ...slot, assigned })?.revision;
-    // What is made to sleep there is nobody's demand.
-    return awake !== undefined && awake !== snapshot.copies?.get(slot.podUid)?.revision;
-  });
-  const unmet = placement.unmet.filter((one) => (one.pool ?? one.claim.pools[0]) === pool);
-  return held.length + unmet.length;
 }
 
 export const SPARE_CONDITION = 'SpareMet';

@@ -2,7 +2,6 @@
 // from the Secret by the node alone. Only Pods of this kind may leave the cluster.
 import { createHash } from 'node:crypto';
 import { type EnvVar, kinds, type Pod } from '../api/kinds.ts';
-import type { Model } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
 import type { Pool } from '../api/pool.ts';
 import { ownedBy } from './ownership.ts';
@@ -38,9 +37,10 @@ export function stagerName(revision: string, volumeKey: string): string {
 
 export interface StagerOrder {
   readonly revision: ModelRevision;
-  readonly model: Model;
   readonly pool: Pool;
   readonly name: string;
+  /** With the credentials for the source of the revision, and for no other. */
+  readonly secretName: string | undefined;
   /** Names the volume. */
   readonly key: string;
   /** What the sets on the volume may take, and those that stay. */
@@ -128,8 +128,7 @@ function isBounded({ cacheBytesMax, keep }: StagerOrder): boolean {
 }
 
 function environmentOf(order: StagerOrder): EnvVar[] {
-  const { revision, model, keep } = order;
-  const name = model.spec.version.weights?.credentialsSecretName;
+  const { revision, secretName: name, keep } = order;
   const secret =
     name === undefined
       ? []

@@ -11,6 +11,7 @@ import { STAGE_BACKOFF } from './bounds.ts';
 import type { ControllerOptions } from './options.ts';
 import { findOwned } from './ownership.ts';
 import { hasEnded, isLeaving } from './slot-pod.ts';
+import { adviceOnLostSecret, sourceSecretOf } from './source-secret.ts';
 import {
   isAtWork,
   mayTakeAway,
@@ -195,7 +196,7 @@ class Stagers implements Staging {
       // Its Pod goes at the next look, once the status says what it did.
       return { type: 'staged' };
     }
-    if (pod.status?.phase === 'Failed') return this.#judgeFailed(revision, pod, signal);
+    if (pod.status?.phase === 'Failed') return this.#judgeFailed(errand, pod, signal);
     const trouble = findStagerTrouble(pod, this.#options.clock.wallMs());
     if (trouble !== undefined)
       return { type: 'held', ...trouble, outcome: { type: 'again', afterMs: TROUBLE_AGAIN_MS } };
@@ -228,11 +229,9 @@ class Stagers implements Staging {
       case 'evict':
         return { type: 'running', outcome: await this.#evict(room.digests, { key, signal }) };
       case 'go': {
-        const made = await cluster.create(
-          kinds.Pod,
-          renderStagerPod({ revision, model, pool, name, ...room, key }, this.#template()),
-          signal,
-        );
+        const secretName = sourceSecretOf(revision, model);
+        const order = { revision, pool, name, secretName, ...room, key };
+        const made = await cluster.create(kinds.Pod, renderStagerPod(order, this.#template()), signal);
         return { type: 'running', outcome: made.ok ? done : outcomeOfError(made.error) };
       }
     }
@@ -278,7 +277,7 @@ class Stagers implements Staging {
   }
 
   /** A failed Pod stays to be looked at until it is time for the next try. */
-  async #judgeFailed(revision: ModelRevision, pod: Pod, signal: AbortSignal): Promise<StagingStep> {
+  async #judgeFailed({ revision, model }: Errand, pod: Pod, signal: AbortSignal): Promise<StagingStep> {
     const { name, uid = '' } = pod.metadata;
     this.#progress.forget(name);
     const known = this.#failures.get(name);
@@ -290,7 +289,9 @@ class Stagers implements Staging {
     const wallMs = this.#options.clock.wallMs();
     const waitMs = backoffCeilingMs({ ...STAGE_BACKOFF, attempt: count - 1 });
     const leftMs = Math.min(waitMs, (endedMs ?? wallMs) + waitMs - wallMs);
-    const said = { type: 'held' as const, reason, message: sayTriedAgain(message) };
+    const advice = model === undefined || reason !== 'AccessDenied' ? undefined : adviceOnLostSecret(revision, model);
+    const whole = advice === undefined ? message : `${message} ${advice}`;
+    const said = { type: 'held' as const, reason, message: sayTriedAgain(whole) };
     if (leftMs > 0) return { ...said, outcome: { type: 'again', afterMs: leftMs } };
     return { ...said, ...(await this.#remove(pod, signal)) };
   }

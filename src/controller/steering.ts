@@ -326,7 +326,10 @@ class PlanningLoop implements Steering {
 
   #renderTable(world: World, snapshot: PlaceSnapshot) {
     const { fleet, upstreams } = this.#options;
-    const waits = estimateWaits(world, new Map(snapshot.pools.map(({ name, room }) => [name, room])));
+    const waits = estimateWaits(
+      world,
+      new Map(snapshot.pools.map(({ name, room, isLate }) => [name, isLate === true ? 0 : room])),
+    );
     const wallMs = this.#options.clock.wallMs();
     const { simulatedClimb, staging } = this.#options;
     const facts = { world, fleet, waits, wallMs, simulatedClimb, stagingLeftMs: staging.leftMsOf };

@@ -8,7 +8,7 @@ import { fail, ok, type Result } from '../lib/result.ts';
 import type { Cluster, ClusterError } from '../ports/cluster.ts';
 import { SECRET_EVERY_MS, SECRET_WANTED_EVERY_MS } from './bounds.ts';
 import { API_KEY_ANNOTATION } from './launch.ts';
-import { SEED_SECRET } from './slot-keys.ts';
+import { explainUnread, refuseOwnSecret } from './named-secrets.ts';
 import { outcomeOfError } from './status.ts';
 import { done, type Outcome } from './work-queue.ts';
 
@@ -32,6 +32,8 @@ interface Kept {
   readonly state: UpstreamState;
 }
 
+const FIELD = 'spec.version.remote.apiKeySecretRef';
+
 const reading: UpstreamState = { type: 'reading' };
 const keyless: UpstreamState = { type: 'ready', key: '' };
 
@@ -49,7 +51,7 @@ export function createUpstreams(cluster: Cluster, onChange: (model: string) => v
       const origin = revision === undefined ? undefined : keyOriginOf(revision);
       if (revision === undefined || origin === undefined) return done;
       const [secret = '', entry = ''] = origin.split('/');
-      const judged = secret === SEED_SECRET ? ok(ownSecret) : await readKey(cluster, { secret, entry }, signal);
+      const judged = await readKey(cluster, { secret, entry }, signal);
       signal.throwIfAborted();
       if (!judged.ok) return outcomeOfError(judged.error);
       const state = judged.value;
@@ -64,23 +66,19 @@ export function createUpstreams(cluster: Cluster, onChange: (model: string) => v
   };
 }
 
-/** A Model must not be a way to have the keys of slots sent somewhere. */
-const ownSecret: UpstreamState = {
-  type: 'refused',
-  reason: 'SecretForbidden',
-  message: `The Secret ${SEED_SECRET} is Stoker's own and no API key. Change spec.version.remote.apiKeySecretRef.`,
-};
-
 /** Fails with an error that says nothing about the Secret. */
 async function readKey(
   cluster: Cluster,
   { secret, entry }: { readonly secret: string; readonly entry: string },
   signal: AbortSignal,
 ): Promise<Result<UpstreamState, ClusterError>> {
+  const own = refuseOwnSecret(secret, FIELD);
+  if (own !== undefined) return ok({ type: 'refused', ...own });
   const found = await cluster.read(kinds.Secret, secret, signal);
   if (found.ok) return ok(judgeSecret(found.value, { secret, entry }));
   const { reason } = found.error;
-  return reason === 'NotFound' || reason === 'Forbidden' ? ok(unreadable(secret, reason)) : fail(found.error);
+  if (reason !== 'NotFound' && reason !== 'Forbidden') return fail(found.error);
+  return ok({ type: 'refused', ...explainUnread(secret, FIELD, reason) });
 }
 
 /** `secret/entry` of a revision that somebody else serves; undefined when it needs no key. */
@@ -91,7 +89,7 @@ export function keyOriginOf({ spec, metadata }: ModelRevision): string | undefin
 function judgeSecret({ data }: Secret, { secret, entry }: { secret: string; entry: string }): UpstreamState {
   const encoded = data?.[entry];
   if (encoded === undefined) {
-    const message = `The Secret ${secret} has no entry ${entry}. Add it, or change spec.version.remote.apiKeySecretRef.key.`;
+    const message = `The Secret ${secret} has no entry ${entry}. Add it, or change ${FIELD}.key.`;
     return { type: 'refused', reason: 'SecretKeyMissing', message };
   }
   const key = parseKey(encoded);
@@ -106,15 +104,6 @@ function parseKey(encoded: string): Result<string, string> {
   if (key === '') return fail('it is empty.');
   if (key.length > UPSTREAM_KEY_CHARS_MAX) return fail(`it has more than ${UPSTREAM_KEY_CHARS_MAX} characters.`);
   return /^[!-~]+$/.test(key) ? ok(key) : fail('it holds characters that are not visible ASCII.');
-}
-
-function unreadable(secret: string, reason: 'NotFound' | 'Forbidden'): UpstreamState {
-  if (reason === 'NotFound') {
-    const message = `There is no Secret ${secret}. Make it, or change spec.version.remote.apiKeySecretRef.`;
-    return { type: 'refused', reason: 'SecretMissing', message };
-  }
-  const message = `The controller may not read the Secret ${secret}. Let it get this Secret.`;
-  return { type: 'refused', reason: 'SecretForbidden', message };
 }
 
 function isSame(a: UpstreamState, b: UpstreamState): boolean {

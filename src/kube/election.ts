@@ -26,6 +26,8 @@ export interface ElectionOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Log;
+  /** Told at every look of a candidate: who leads; undefined when the Lease may be taken. */
+  onHolder?(holder: string | undefined): void;
 }
 
 export interface Leadership {
@@ -60,7 +62,9 @@ async function tryOnce(options: ElectionOptions, sight: Sight, signal: AbortSign
   const found = await store.read(signal);
   if (!found.ok && found.error.reason !== 'NotFound') return waitOrThrow(options, found.error);
   if (found.ok && !sight.mayTake(found.value)) {
-    return `${found.value.spec?.holderIdentity ?? 'somebody'} leads`;
+    const current = found.value.spec?.holderIdentity;
+    options.onHolder?.(current);
+    return `${current ?? 'somebody'} leads`;
   }
   const epoch = found.ok ? (found.value.spec?.leaseTransitions ?? 0) + 1 : firstEpoch(clock);
   const sentAtMs = clock.nowMs();
@@ -72,6 +76,7 @@ async function tryOnce(options: ElectionOptions, sight: Sight, signal: AbortSign
     renewTime: now,
     leaseTransitions: epoch,
   };
+  options.onHolder?.(undefined);
   const written = found.ok ? await store.write(found.value, spec, signal) : await store.create(spec, signal);
   if (written.ok) return new Leader(options, { lease: written.value, epoch, sentAtMs });
   const wasFaster = written.error.reason === 'Conflict' || written.error.reason === 'AlreadyExists';

@@ -82,7 +82,9 @@ async function startController(start: Start): Promise<StartedPart> {
     endings.push(() => cluster.stop());
     const adminToken = settings.adminTokenFile === undefined ? uuid() : readOrMakeToken(settings.adminTokenFile);
     const metrics = createMetrics();
-    const standby = createStandbyHandler({ metrics, isSynced: () => cluster.isSynced() });
+    let leader: string | undefined;
+    const isSynced = () => cluster.isSynced();
+    const standby = createStandbyHandler({ metrics, isSynced, leader: () => leader });
     const at = { host: settings.adminHost ?? HOST, port: settings.adminPort ?? 8081 };
     const admin = await listenAdmin(at, standby);
     endings.push(admin.close);
@@ -93,7 +95,12 @@ async function startController(start: Start): Promise<StartedPart> {
     await checkServer({ client, definitions: resourceDefinitions(), ...common }, start.stopping);
     await unlessStopped(start.stopping, tellMissingRights({ client, namespace, log }, start.stopping));
     await unlessStopped(start.stopping, cluster.start());
-    const leadership = await lead(start, client, namespace);
+    const leadership = await lead(start, client, {
+      namespace,
+      onHolder(holder) {
+        leader = holder;
+      },
+    });
     const guarded = guardCluster(cluster, () => leadership.isHeld());
     const door = await openDoor(start, guarded);
     const controller = createController({
@@ -136,7 +143,11 @@ async function tellMissingRights(
   );
 }
 
-async function lead({ settings, log, stopping, endings }: Start, client: KubeClient, namespace: string) {
+async function lead(
+  { settings, log, stopping, endings }: Start,
+  client: KubeClient,
+  { namespace, onHolder }: { readonly namespace: string; onHolder(holder: string | undefined): void },
+) {
   const options = {
     store: createLeaseStore(client, { namespace, name: LEASE_NAME }),
     leaseName: LEASE_NAME,
@@ -144,6 +155,7 @@ async function lead({ settings, log, stopping, endings }: Start, client: KubeCli
     clock: systemClock,
     rng: systemRng,
     log,
+    onHolder,
   };
   const leadership = await campaign(options, stopping);
   endings.push(() => leadership.release());
@@ -252,10 +264,16 @@ async function controllerOptions(settings: Settings, { namespace, epoch }: { nam
 }
 
 function slotPodsOf(settings: Settings): SlotPods | undefined {
-  const { slotImage, slotPullPolicy = 'IfNotPresent', slotPullSecrets, releaseLabels } = settings;
+  const { slotImage, slotPullPolicy = 'IfNotPresent', slotPullSecrets, releaseLabels, dnsTo } = settings;
   if (slotImage === undefined) return undefined;
   const pullSecrets = slotPullSecrets === undefined ? [] : slotPullSecrets.split(',');
-  return { image: slotImage, pullPolicy: slotPullPolicy, pullSecrets, releaseLabels: parseLabels(releaseLabels) };
+  return {
+    image: slotImage,
+    pullPolicy: slotPullPolicy,
+    pullSecrets,
+    releaseLabels: parseLabels(releaseLabels),
+    dnsTo,
+  };
 }
 
 /** Settings are checked already. */

@@ -14,12 +14,22 @@ import { linkCredentials } from './link-credentials.ts';
 import { listening, type Part, type PortSetting, StartError, type StartedPart } from './part.ts';
 import { release } from './version.ts';
 
-/** Time that running answers get when the router is asked to stop. */
-const STOP_GRACE_MS = 8000;
+/** After the cut: what is left of the answers, the ports and the link. */
+const CLOSE_MS_MAX = 3000;
 
 export function routerPart(settings: Settings): Part {
   const log = createLog('router', settings.logLevel ?? 'info');
-  return { name: 'router', log, stopMsMax: STOP_GRACE_MS + 3000, start: () => startRouter(settings, log) };
+  return {
+    name: 'router',
+    log,
+    stopMsMax: drainMsOf(settings) + CLOSE_MS_MAX,
+    start: () => startRouter(settings, log),
+  };
+}
+
+/** What running answers get when the router is asked to stop. */
+function drainMsOf({ drainSeconds = 8 }: Settings): number {
+  return 1000 * drainSeconds;
 }
 
 async function startRouter(settings: Settings, log: ReturnType<typeof createLog>): Promise<StartedPart> {
@@ -57,7 +67,7 @@ async function startRouter(settings: Settings, log: ReturnType<typeof createLog>
     },
     stop() {
       watch?.cancel();
-      return router.stop(STOP_GRACE_MS);
+      return router.stop(drainMsOf(settings));
     },
   };
 }

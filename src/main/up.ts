@@ -213,6 +213,8 @@ function routerSpec(
       ...['--host', settings.host ?? '127.0.0.1', '--port', keptPort(settings.port, last?.port)],
       ...['--admin-port', keptPort(settings.adminPort, last?.adminPort)],
       ...['--link-url', linkUrl, '--link-token-file', folder.secretFile('router-token')],
+      // A person waits for Ctrl-C.
+      ...['--drain-seconds', '8'],
       ...(apiKeysFile === undefined ? [] : ['--api-keys-file', apiKeysFile]),
       ...['--log-level', settings.logLevel ?? 'info'],
     ],

@@ -2,6 +2,7 @@
 // seed to the times and nodes of one run. The same seed breaks the same things, whatever the policy. Pure.
 import type { Rng } from '../lib/rng.ts';
 import { rngFor } from './load/arrivals.ts';
+import { checkFaultCount } from './run-bounds.ts';
 import { type Faults, type LostNode, noFaults } from './scenario.ts';
 import { SetupError } from './setup-error.ts';
 
@@ -94,6 +95,7 @@ export interface FaultSpan {
 }
 
 export function drawFaults(rates: FaultRates, { spanMs, nodes, seed }: FaultSpan): Faults {
+  for (const name of ['silences', 'nodeLoss'] as const) checkFaultCount(name, rates[name], spanMs);
   const lengthMs = rates.silenceSeconds * 1000;
   const silences = drawTimes(rates.silences, spanMs, rngFor(seed, STREAM));
   const rng = rngFor(seed, STREAM + 1);

@@ -6,6 +6,7 @@ import { createNodeChannel } from './node.ts';
 import type { ModelReading, PendingReading, ReplicaReading } from './policy/policy.ts';
 import { type ModelProfile, modelProfiles } from './profile.ts';
 import type { Scenario } from './scenario.ts';
+import { readSleeperMemory } from './sleeper-memory.ts';
 import { type SimInstance, SimSlot, type SlotHooks } from './slot.ts';
 
 /** Names of the idle models that occupy slots. */
@@ -54,11 +55,13 @@ export function createFleet(scenario: Scenario, events: EventQueue, hooks: Fleet
       if (slot.wanted !== undefined) wanted.set(slot.wanted, (wanted.get(slot.wanted) ?? new Set()).add(slot));
     },
   };
+  const nodeNameOf = (index: number) => `node-${Math.floor(index / fleet.slotsPerNode)}`;
   const slots = Array.from({ length: fleet.slots }, (_, index) => {
     const channel = nodes[Math.floor(index / fleet.slotsPerNode)];
     return new SimSlot({
       name: `slot-${String(index).padStart(4, '0')}`,
       pool: 'default',
+      node: nodeNameOf(index),
       events,
       channel: channel ?? createNodeChannel(events, fleet.wakesAtFullRate),
       hooks: slotHooks,
@@ -68,7 +71,7 @@ export function createFleet(scenario: Scenario, events: EventQueue, hooks: Fleet
       failsWake: () => faults.failedWakes > 0 && rng.next() < faults.failedWakes,
     });
   });
-  const nodeNames = new Map(slots.map(({ name }, index) => [name, `node-${Math.floor(index / fleet.slotsPerNode)}`]));
+  const nodeNames = new Map(slots.map(({ name }, index) => [name, nodeNameOf(index)]));
   const slotsOf = (node: number) => slots.slice(node * fleet.slotsPerNode, (node + 1) * fleet.slotsPerNode);
   return {
     slots,
@@ -110,12 +113,15 @@ function placeFirst({ fleet, models }: Scenario, slots: readonly SimSlot[], awak
 /** Copies of each model in turn, until no slot has room for one that it does not have. */
 function fillWithSleepers({ fleet, models }: Pick<Scenario, 'fleet' | 'models'>, slots: readonly SimSlot[]): void {
   const rounds = Math.min(models.length, fleet.sleepersPerSlotMax);
+  const memory = readSleeperMemory({ fleet, models });
   for (let round = 0; round < rounds; round += 1) {
     for (const [index, slot] of slots.entries()) {
       const model = models[(index + round * slots.length) % models.length]?.name;
       const other = models.find(({ name }) => !slot.instances.has(name))?.name;
       const chosen = model !== undefined && !slot.instances.has(model) ? model : other;
-      if (chosen !== undefined) slot.place(chosen, 'Asleep');
+      if (chosen === undefined) continue;
+      const held = [...slot.instances.keys(), chosen].reduce((sum, name) => sum + (memory?.bytesOf(name) ?? 0), 0);
+      if (memory === undefined || held <= memory.bytesMax) slot.place(chosen, 'Asleep');
     }
   }
 }

@@ -77,7 +77,7 @@ function cut(line: Line): void {
   line.head = 0;
 }
 
-/** Of those with room, the one with the least of prompts before it, then the least busy. */
+/** Of those with room, the one with the least of prompts before it, then the least busy (src/core/route/endpoint-pick.ts). */
 function pick(instances: Iterable<SimInstance>, request: SimRequest): SimInstance | undefined {
   let best: SimInstance | undefined;
   for (const instance of instances) {
@@ -86,8 +86,8 @@ function pick(instances: Iterable<SimInstance>, request: SimRequest): SimInstanc
     const other = best?.replica;
     const isBetter =
       other === undefined ||
-      replica.promptLeft < other.promptLeft ||
-      (replica.promptLeft === other.promptLeft && replica.inFlight < other.inFlight);
+      replica.unreadTokens < other.unreadTokens ||
+      (replica.unreadTokens === other.unreadTokens && replica.inFlight < other.inFlight);
     if (isBetter) best = instance;
   }
   return best;

@@ -16,6 +16,9 @@ export interface EngineProfile {
   readonly kvTokens: number;
 }
 
+/** Prompts count whole until their first token, so half of them is read on average. */
+const UNREAD_STEPS_MAX = 2;
+
 /** What one step was like, for whoever learns the engine's times. */
 export interface StepSample {
   readonly sequences: number;
@@ -45,6 +48,8 @@ export class Replica {
   #step = 0;
   #kvUsed = 0;
   #promptLeft = 0;
+  /** Prompt tokens of those that have had no first token. */
+  #unread = 0;
   #running: Running | undefined;
   /** A step is being ended: what is taken now waits for the next one to begin. */
   #isEnding = false;
@@ -65,6 +70,11 @@ export class Replica {
     return this.#promptLeft - (this.#reading[0]?.promptLeft ?? 0);
   }
 
+  /** As a router sees it: whole prompts, until their first token. */
+  get unreadTokens(): number {
+    return this.#unread;
+  }
+
   get inFlight(): number {
     return this.#reading.length + this.#decoding.size;
   }
@@ -73,13 +83,13 @@ export class Replica {
     return this.#kvUsed / this.#profile.kvTokens;
   }
 
-  /** It pulls when its next step has room for more of a prompt than it holds. An empty one takes anything. */
+  /** As a router gives (src/core/route/endpoint-pick.ts). An empty one takes anything. */
   canTake(request: SimRequest): boolean {
     if (this.inFlight === 0) return true;
     const { sequencesMax, promptTokensPerStep, kvTokens } = this.#profile;
     return (
       this.inFlight < sequencesMax &&
-      this.#promptLeft < promptTokensPerStep &&
+      this.#unread < UNREAD_STEPS_MAX * promptTokensPerStep &&
       this.#kvUsed + sizeOf(request) <= kvTokens
     );
   }
@@ -87,6 +97,7 @@ export class Replica {
   take(request: SimRequest): void {
     this.#reading.push(request);
     this.#promptLeft += request.promptLeft;
+    this.#unread += request.promptTokens;
     this.#kvUsed += sizeOf(request);
     if (this.#isEnding) return;
     if (this.#running === undefined) this.#begin();
@@ -100,6 +111,7 @@ export class Replica {
     const requests = [...this.#reading, ...this.#decoding.drain().map(({ request }) => request)];
     this.#reading = [];
     this.#promptLeft = 0;
+    this.#unread = 0;
     this.#kvUsed = 0;
     for (const request of requests) startOver(request);
     return requests;
@@ -177,6 +189,7 @@ export class Replica {
       this.#promptLeft -= taken;
       if (request.promptLeft > 0) return;
       this.#reading.shift();
+      this.#unread -= request.promptTokens;
       // One that is read again after its engine was lost has had its first token.
       if (request.firstTokenMs === undefined) {
         request.firstTokenMs = this.#events.nowMs;

@@ -10,6 +10,8 @@ export interface SimModel {
   readonly firstTokenMsMax: number;
   /** Rank of the bursts that what is awake has to meet. Missing: as the scaler's settings say. */
   readonly headroomRank?: number;
+  /** As Model.spec.scaling.sleepAfterSeconds. Missing: as the scaler's settings say. */
+  readonly sleepAfterMs?: number;
   readonly minAwake: number;
   readonly maxAwake: number;
 }
@@ -20,6 +22,8 @@ export interface FleetShape {
   /** Wakes that move weights at full rate on one node at the same time (scaling.md §1.2: 44 of 21 GB/s). */
   readonly wakesAtFullRate: number;
   readonly sleepersPerSlotMax: number;
+  /** As Pool.spec.sleeperBytes. Missing: only their number is bounded. */
+  readonly sleeperBytes?: number;
   /** What is in the slots before the first request: sleepers of all models in turn up to the most, or nothing. */
   readonly begin: 'Asleep' | 'Nothing';
   /** Every slot begins with an idle model awake in it that has to make room. */

@@ -1,22 +1,29 @@
 // From what somebody asks for to a scenario that can run: contradictions are refused with the arithmetic, and an objective that
 // physics does not allow is told with the bound that makes it so. Pure.
+import { WAKES_AT_FULL_RATE } from '../core/plan/placement.ts';
 import { headroomRanks } from '../core/plan/scale/settings.ts';
 import { drawFaults, type FaultRates } from './faults.ts';
 import { type ModelProfile, modelProfiles, type ProfileName } from './profile.ts';
 import type { Trace } from './request.ts';
+import { checkSleepersPerSlot } from './run-bounds.ts';
 import { type Faults, type FleetShape, noFaults, type Scenario, type SimModel } from './scenario.ts';
 import { SetupError } from './setup-error.ts';
+import { countInstances } from './sleeper-memory.ts';
 
 export interface SetupOptions {
   readonly profile: ProfileName;
   readonly firstTokenMsMax: number;
   /** As Model.spec.scaling.headroom. Missing: standard. */
   readonly headroom?: 'economy' | 'standard' | 'strict';
+  /** As Model.spec.scaling.sleepAfterSeconds. Missing: what the scaler does when nobody states a time. */
+  readonly sleepAfterMs?: number;
   readonly minAwake: number;
   readonly maxAwake?: number;
   readonly slots: number;
   readonly slotsPerNode: number;
   readonly sleepersPerSlotMax: number;
+  /** As Pool.spec.sleeperBytes. Missing: only their number is bounded. */
+  readonly sleeperBytes?: number;
   /** Nothing is asleep when time begins. */
   readonly isCold: boolean;
   readonly isOccupied: boolean;
@@ -37,18 +44,18 @@ const rankOfHeadroom = {
   strict: headroomRanks.Strict,
 };
 
-/** Wakes that move weights at full rate on one node (scaling.md §1.2: 44 GB/s in total, 21 GB/s for one). */
-const WAKES_AT_FULL_RATE = 2;
-
 export function createScenario(trace: Trace, options: SetupOptions): Scenario {
   checkLimits(options);
+  checkSleepersPerSlot(options.sleepersPerSlotMax);
   const profile = chooseProfile(options);
+  checkSleeperBytes(options, profile);
   const { firstTokenMsMax, minAwake, slots, slotsPerNode, sleepersPerSlotMax, isOccupied, seed } = options;
   const names = [...new Set(trace.requests.map(({ model }) => model))].sort();
   const maxAwake = options.maxAwake ?? slots;
   const headroom = options.headroom === undefined ? {} : { headroomRank: rankOfHeadroom[options.headroom] };
+  const sleepAfter = options.sleepAfterMs === undefined ? {} : { sleepAfterMs: options.sleepAfterMs };
   const models = names.map((name): SimModel => {
-    return { name, profile, firstTokenMsMax, minAwake, maxAwake, ...headroom };
+    return { name, profile, firstTokenMsMax, minAwake, maxAwake, ...headroom, ...sleepAfter };
   });
   if (minAwake * names.length > slots) {
     const sum = `${minAwake} × ${names.length} models = ${minAwake * names.length}`;
@@ -59,6 +66,7 @@ export function createScenario(trace: Trace, options: SetupOptions): Scenario {
     slotsPerNode,
     wakesAtFullRate: WAKES_AT_FULL_RATE,
     sleepersPerSlotMax,
+    ...(options.sleeperBytes === undefined ? {} : { sleeperBytes: options.sleeperBytes }),
     begin: options.isCold ? 'Nothing' : 'Asleep',
     isOccupied,
   };
@@ -71,12 +79,31 @@ function chooseFaults(trace: Trace, fleet: FleetShape, { faultRates, seed }: Set
   return drawFaults(faultRates, { spanMs: trace.requests.at(-1)?.atMs ?? 0, nodes, seed });
 }
 
+/** More than any fleet has; each takes memory. */
+const SLOTS_MAX = 10_000;
+
 function checkLimits({ minAwake, maxAwake, slots, isCold, isOccupied, sleepersPerSlotMax }: SetupOptions): void {
   if (maxAwake !== undefined && minAwake > maxAwake)
     throw new SetupError(`The least awake (${minAwake}) is above the most awake (${maxAwake}).`);
+  if (slots > SLOTS_MAX) throw new SetupError(`${slots} slots are above the most that a run may have (${SLOTS_MAX}).`);
   if (minAwake > slots) throw new SetupError(`The least awake (${minAwake}) is above the number of slots (${slots}).`);
   if (isOccupied && (isCold || sleepersPerSlotMax < 1))
     throw new SetupError('Occupied slots are about making room for sleepers, and there are no sleepers.');
+}
+
+function checkSleeperBytes(
+  { sleeperBytes, sleepersPerSlotMax, isOccupied }: SetupOptions,
+  profile: ModelProfile,
+): void {
+  if (sleeperBytes === undefined) return;
+  if (sleepersPerSlotMax === 0)
+    throw new SetupError('The memory of sleepers says nothing where none may sleep. Leave --sleeper-bytes out.');
+  // Who is awake will sleep here, too.
+  const least = isOccupied ? 2 : 1;
+  if (countInstances(sleeperBytes, profile) >= least) return;
+  const needed =
+    least === 1 ? `one holds ${profile.asleepBytes}` : `one and the idle model hold ${2 * profile.asleepBytes}`;
+  throw new SetupError(`${sleeperBytes} bytes are too few for a sleeper: ${needed}. Raise --sleeper-bytes.`);
 }
 
 function chooseProfile({ profile: name, wakeMs, startMs, sigma }: SetupOptions): ModelProfile {

@@ -13,6 +13,7 @@ import type { FleetReading, ModelReading, Order, Policy, PolicyFactory } from '.
 import { createRecorder, type Recorder } from './recorder.ts';
 import { createSimRequest, type SimRequest } from './request.ts';
 import { AFTER_MS_MAX, type Scenario } from './scenario.ts';
+import { readSleeperMemory, type SleeperMemory } from './sleeper-memory.ts';
 import { type RunResult, summarize } from './summary.ts';
 
 /** Rows of the timeline over the span of a trace. */
@@ -21,6 +22,7 @@ const POOL = 'default';
 
 export class Simulation {
   readonly #scenario: Scenario;
+  readonly #memory: SleeperMemory | undefined;
   readonly #policy: Policy;
   readonly #events = createEventQueue();
   readonly #recorder: Recorder;
@@ -39,6 +41,7 @@ export class Simulation {
 
   constructor(scenario: Scenario, createPolicy: PolicyFactory) {
     this.#scenario = scenario;
+    this.#memory = readSleeperMemory(scenario);
     this.#policy = createPolicy(scenario.models);
     this.#endMs = scenario.trace.requests.at(-1)?.atMs ?? 0;
     this.#recorder = createRecorder({ models: scenario.models, spanMs: this.#endMs, rows: TIMELINE_ROWS });
@@ -160,14 +163,15 @@ export class Simulation {
   #decide(): void {
     this.#orders = this.#policy.decide(this.#read());
     const nowMs = this.#events.nowMs;
-    const { sleepersPerSlotMax } = this.#scenario.fleet;
+    const { sleepersPerSlotMax, sleeperBytes } = this.#scenario.fleet;
     const slots = this.#fleet.slots.map((slot) => slot.view(nowMs));
-    const copies = this.#policy.planCopies?.({ nowMs, slots, sleepersPerSlotMax, nodeOf: this.#fleet.nodeOf });
+    const { nodeOf } = this.#fleet;
+    const copies = this.#policy.planCopies?.({ nowMs, slots, sleepersPerSlotMax, memory: this.#memory, nodeOf });
     const snapshot: PlaceSnapshot = {
       slots,
       ...(copies === undefined ? {} : { copies }),
       claims: this.#listClaims(),
-      pools: [{ name: POOL, room: 0, sleepersPerSlotMax }],
+      pools: [{ name: POOL, room: 0, sleepersPerSlotMax, sleeperBytes }],
       isComplete: true,
     };
     const placement = planPlacement(snapshot);
@@ -226,7 +230,7 @@ export class Simulation {
       const oldest = waiting[0];
       const { inFlight } = this.#fleet.readModel(model.name);
       return {
-        ...claimFrame(model.name),
+        ...claimFrame(model.name, this.#memory),
         ...claimOrder(order),
         min: model.minAwake,
         isBusy: waiting.length + inFlight > 0,
@@ -243,7 +247,15 @@ export class Simulation {
       const awake = slot.assigned.find(({ rung }) => rung === 'Awake')?.model;
       const name = `${FILLER}${slot.name}`;
       const desired = awake === undefined || awake === name ? 1 : 0;
-      return { ...claimFrame(name), desired, coldMax: 0, min: 0, isBusy: false, isPatient: true, waitedMs: 0 };
+      return {
+        ...claimFrame(name, this.#memory),
+        desired,
+        coldMax: 0,
+        min: 0,
+        isBusy: false,
+        isPatient: true,
+        waitedMs: 0,
+      };
     });
   }
 }
@@ -259,8 +271,9 @@ function claimOrder({ desired, coldMax, pressing, climb, chance }: Order) {
   };
 }
 
-function claimFrame(name: string) {
-  return { model: name, revision: name, pools: [POOL], canSleep: true };
+function claimFrame(name: string, memory: SleeperMemory | undefined) {
+  const size = memory === undefined ? {} : { asleepBytes: memory.bytesOf(name) };
+  return { model: name, revision: name, pools: [POOL], canSleep: true, ...size };
 }
 
 function demandOf({ waiting, queued }: ModelReading) {

@@ -40,6 +40,7 @@ export interface SlotHooks extends Pick<ReplicaHooks, 'onFirstToken'> {
 export interface SlotOptions {
   readonly name: string;
   readonly pool: string;
+  readonly node: string;
   readonly events: EventQueue;
   readonly channel: NodeChannel;
   readonly hooks: SlotHooks;
@@ -118,8 +119,9 @@ export class SimSlot {
 
   view(nowMs: number): SlotView {
     const { name, pool, isUsable, assigned } = this;
+    const { node } = this.#options;
     const instances = [...this.instances.values()].map((instance) => viewInstance(name, instance, nowMs));
-    return { podUid: name, name, pool, isUsable, isLeaving: false, instances, assigned };
+    return { podUid: name, name, pool, node, isUsable, isLeaving: false, instances, assigned };
   }
 
   #create(model: string, from: SimInstance['from']): SimInstance {

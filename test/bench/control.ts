@@ -27,6 +27,7 @@ const PROBED_MODELS = 100;
 const ROUNDS = 3;
 const TARGET_MS = 300;
 const WAIT_MS_MAX = 180_000;
+const SLOTS_PER_NODE = 8;
 
 const cluster = createMemoryCluster(() => clock.wallMs());
 let handlers: HubHandlers | undefined;
@@ -74,10 +75,12 @@ function watch(agent: FollowingAgent): void {
     if (rung === 'Awake' && wakes.has(model) && !ups.has(model)) ups.set(model, clock.nowMs());
 }
 
-/** The kubelet: each Pod gets an agent. */
+/** Scheduler and kubelet: each Pod gets a node and an agent. */
 function runPods(): void {
   for (const pod of cluster.list(kinds.Pod)) {
     if (agents.has(pod.metadata.name)) continue;
+    const nodeName = `node-${Math.floor(agents.size / SLOTS_PER_NODE)}`;
+    cluster.change(kinds.Pod, pod.metadata.name, { spec: { ...pod.spec, nodeName } });
     const conditions = [{ type: 'Ready', status: 'True' }];
     cluster.setPodStatus(pod.metadata.name, { phase: 'Running', podIP: '127.0.0.1', conditions });
     const agent = new FollowingAgent(pod, { clock, hub, cluster });
@@ -178,7 +181,8 @@ async function probe(model: string): Promise<{ wakeMs: number; openMs: number }>
 cluster.put(
   kinds.Pool,
   'default',
-  poolSpecSchema.parse({ slots: { min: SLOTS, max: SLOTS }, sleeperBytes: 100_000_000_000 }),
+  // Some are kept free, so copies are planned and the reserve is counted as well.
+  poolSpecSchema.parse({ slots: { min: SLOTS, max: SLOTS }, sleeperBytes: 100_000_000_000, spare: {} }),
 );
 await controller.start();
 openSession(router, { hub });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { findCommands, readGuides } from '../support/guide-blocks.ts';
-import { helm, type RenderedObject, renderChart } from '../support/helm.ts';
+import { helm, type RenderedObject, refusalOf, renderChart } from '../support/helm.ts';
 
 interface HelmCommand {
   readonly verb: string;
@@ -25,7 +25,9 @@ function parseHelm(line: string): HelmCommand | undefined {
   if (program !== 'helm' || !['install', 'upgrade', 'template'].includes(verb)) return undefined;
   const chart = words.find((word) => word.startsWith('charts/'));
   assert.ok(chart !== undefined, line);
-  const flags = words.slice(words.indexOf(chart) + 1).filter((word) => !['--wait', '--reuse-values'].includes(word));
+  const flags = words
+    .slice(words.indexOf(chart) + 1)
+    .filter((word) => !['--wait', '--reset-then-reuse-values'].includes(word));
   return { verb, chart, flags };
 }
 
@@ -38,6 +40,17 @@ describe('the commands of the guides', () => {
       const more = apiVersions.flatMap((version) => ['--api-versions', version]);
       const { status, output } = helm('template', 'stoker', chart, ...flags, ...kube, ...more);
       assert.equal(status, 0, `${chart} ${flags.join(' ')}: ${output}`);
+    }
+  });
+
+  // What `--reuse-values` gives to a newer chart are the defaults of the older one: a map that came since is not there.
+  it('upgrade with the defaults of the newer chart', () => {
+    const asOfOlder = refusalOf({ setJson: ['networkPolicy=null'] });
+    assert.match(asOfOlder, /nil pointer/);
+    const upgrades = commands.filter(({ line }) => line.startsWith('helm upgrade stoker '));
+    assert.ok(upgrades.length >= 5);
+    for (const { guide, line } of upgrades) {
+      assert.ok(splitWords(line).includes('--reset-then-reuse-values'), `${guide}: ${line}`);
     }
   });
 

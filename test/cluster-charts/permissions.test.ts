@@ -96,6 +96,7 @@ const otherGrants: Readonly<Record<Grant, string>> = {
   'get networking.k8s.io/networkpolicies': 'owned child',
   'create networking.k8s.io/networkpolicies': 'owned child',
   'patch networking.k8s.io/networkpolicies': 'owned child',
+  'delete networking.k8s.io/networkpolicies': 'owned child that nobody wants any more',
   'update stoker.dev/modelrevisions/finalizers': 'ownerReferences',
   // src/kube/event-recorder.ts.
   'create /events': 'events',

@@ -8,6 +8,7 @@ import { type ProcessName, parseSettings, settingsOf } from '../../src/api/setti
 import { renderNetworkPolicy } from '../../src/controller/slot-network.ts';
 import { renderSlotPod } from '../../src/controller/slot-pod.ts';
 import { PROGRESS_PORT } from '../../src/controller/stager-pod.ts';
+import { routerPart } from '../../src/main/router.ts';
 import { objectOf, type RenderedObject, renderChart } from '../support/helm.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -51,14 +52,31 @@ function podSpecs(): [string, RenderedObject['spec']][] {
 }
 
 /** What the controller makes for the Pool of what the chart tells it. */
-function renderPolicyOfPool(): RenderedObject {
-  const { env } = objectOf(objects, 'Deployment', 'stoker-controller').spec.template.spec.containers[0];
-  const told = env.find(({ name }: { name: string }) => name === 'STOKER_RELEASE_LABELS').value as string;
-  const releaseLabels = Object.fromEntries(told.split(',').map((label) => label.split('=')));
-  return renderNetworkPolicy(pool, { linkPort: 8083, releaseLabels }) as unknown as RenderedObject;
+function renderPolicyOfPool(rendered: readonly RenderedObject[]): RenderedObject {
+  const { env } = objectOf(rendered, 'Deployment', 'stoker-controller').spec.template.spec.containers[0];
+  const told = (variable: string) => env.find(({ name }: { name: string }) => name === variable).value as string;
+  const releaseLabels = Object.fromEntries(
+    told('STOKER_RELEASE_LABELS')
+      .split(',')
+      .map((label) => label.split('=')),
+  );
+  const { dnsTo = [] } = parseSettings('controller', {}, { STOKER_DNS_TO: told('STOKER_DNS_TO') });
+  return renderNetworkPolicy(pool, { linkPort: 8083, releaseLabels, dnsTo }) as unknown as RenderedObject;
 }
 
-const policyOfPool = renderPolicyOfPool();
+const policyOfPool = renderPolicyOfPool(objects);
+
+interface Egress {
+  readonly ports: readonly { readonly port: number; readonly protocol: string }[];
+  readonly to?: readonly object[];
+}
+
+/** The one rule of a policy that leads to this port. */
+function egressTo(policy: RenderedObject, port: number): Egress {
+  const found = (policy.spec.egress as Egress[]).filter(({ ports }) => ports.some((one) => one.port === port));
+  assert.equal(found.length, 1, `${policy.metadata.name} has one rule for port ${port}`);
+  return found[0] ?? assert.fail();
+}
 
 describe('the Pods of the chart', () => {
   it('keep to the level restricted, with a read-only root', () => {
@@ -114,6 +132,26 @@ describe('the Pods of the chart', () => {
       ['link', defaults('controller').linkPort],
       ['admin', defaults('controller').adminPort],
     ]);
+  });
+
+  it('let a router that goes finish what runs, and end before the kubelet ends it', () => {
+    const graceOf = (set: readonly string[]) => {
+      const { terminationGracePeriodSeconds, containers } = objectOf(
+        renderChart({ set }),
+        'Deployment',
+        'stoker-router',
+      ).spec.template.spec;
+      const [{ env, lifecycle }] = containers;
+      const { value } = env.find(({ name }: { name: string }) => name === 'STOKER_DRAIN_SECONDS');
+      const { stopMsMax } = routerPart(parseSettings('router', {}, { STOKER_DRAIN_SECONDS: value }));
+      const sleepSeconds = lifecycle?.preStop.sleep.seconds ?? 0;
+      const leftMs = 1000 * (terminationGracePeriodSeconds - sleepSeconds) - stopMsMax;
+      assert.ok(leftMs > 0, `${terminationGracePeriodSeconds} s of grace are enough`);
+      return Number(value);
+    };
+    assert.equal(graceOf([]), 110);
+    assert.equal(graceOf(['router.terminationGracePeriodSeconds=3600', 'router.preStopSleepSeconds=0']), 3595);
+    assert.equal(graceOf(['router.terminationGracePeriodSeconds=9']), 0);
   });
 
   it('show the router a token for the link, and no other, beside what the link is trusted by', () => {
@@ -175,16 +213,63 @@ describe('the selectors of the chart', () => {
     for (const component of ['controller', 'router']) assert.deepEqual(entering(component, 'admin'), ['everybody']);
   });
 
-  it('of network policies let a slot out to the controller alone', () => {
+  it('of network policies let a slot out to the controller and to names alone', () => {
     assert.deepEqual(objectOf(objects, 'NetworkPolicy', 'stoker-slot-metrics').spec.egress, undefined);
-    const { egress } = policyOfPool.spec;
-    const reached = egress.flatMap(
-      (rule: { to?: { podSelector: { matchLabels: Labels } }[]; ports: { port: number }[] }) =>
-        rule.to === undefined
-          ? rule.ports.map(({ port }) => port)
-          : rule.to.flatMap(({ podSelector }) => findSelected(podSelector.matchLabels)),
+    const reached = (policyOfPool.spec.egress as Egress[]).map(({ ports, to = ['everybody'] }) => [
+      ...ports.map(({ port }) => port),
+      ...to.flatMap((peer) =>
+        typeof peer === 'object' && 'podSelector' in peer
+          ? findSelected((peer.podSelector as { matchLabels: Labels }).matchLabels)
+          : [peer],
+      ),
+    ]);
+    assert.deepEqual(reached, [
+      [53, 53, { namespaceSelector: {} }],
+      [8083, 'controller'],
+    ]);
+  });
+
+  it('of network policies let everybody ask for names in the cluster, or where the values say', () => {
+    const resolver = [{ namespaceSelector: {} }, { ipBlock: { cidr: '169.254.20.10/32' } }];
+    const table: readonly (readonly [readonly string[], object[] | undefined])[] = [
+      [[], [{ namespaceSelector: {} }]],
+      [[`networkPolicy.dnsTo=${JSON.stringify(resolver)}`], resolver],
+      [['networkPolicy.dnsTo=[]'], undefined],
+    ];
+    for (const [setJson, to] of table) {
+      const rendered = renderChart({ setJson });
+      const own = ['controller', 'router', 'stagers'].map((name) =>
+        objectOf(rendered, 'NetworkPolicy', `stoker-${name}`),
+      );
+      for (const policy of [...own, renderPolicyOfPool(rendered)]) {
+        const rule = egressTo(policy, 53);
+        assert.deepEqual(rule.to, to, policy.metadata.name);
+        assert.deepEqual(
+          rule.ports.map(({ protocol }) => protocol),
+          ['UDP', 'TCP'],
+        );
+      }
+    }
+  });
+
+  it('of network policies let the router, and it alone, out to remote models', () => {
+    const to = [{ ipBlock: { cidr: '203.0.113.0/24' } }];
+    const routerOf = (setJson: readonly string[]) =>
+      objectOf(renderChart({ setJson }), 'NetworkPolicy', 'stoker-router');
+    assert.deepEqual(egressTo(routerOf([]), 443), { ports: [{ port: 443, protocol: 'TCP' }] });
+    const narrow = routerOf([
+      `networkPolicy.upstreamsTo=${JSON.stringify(to)}`,
+      'networkPolicy.upstreamPorts=[443,8443]',
+    ]);
+    assert.deepEqual(egressTo(narrow, 8443), {
+      ports: [443, 8443].map((port) => ({ port, protocol: 'TCP' })),
+      to,
+    });
+    const closed = routerOf(['networkPolicy.upstreamPorts=[]']);
+    assert.deepEqual(
+      (closed.spec.egress as Egress[]).map(({ ports }) => ports[0]?.port),
+      [53, 8083, 8000],
     );
-    assert.deepEqual(reached, [53, 53, 'controller']);
   });
 });
 

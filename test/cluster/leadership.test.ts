@@ -51,7 +51,10 @@ describe('leadership', { timeout: 300_000 }, () => {
     assert.deepEqual(await answerOf(port, '/healthz'), [200, 'ok\n']);
     assert.deepEqual(await answerOf(port, '/readyz'), [200, 'ok: standing by, another replica leads\n']);
     assert.equal((await answerOf(port, '/metrics'))[0], 200);
-    assert.equal((await answerOf(port, '/explain/scale/kept'))[0], 404);
+    assert.deepEqual(await answerOf(port, '/explain/scale/kept'), [
+      503,
+      'This replica stands by and decides nothing. one holds the Lease and leads: ask that one.\n',
+    ]);
     first = await epochOf();
     assert.ok(first > 0);
   });

@@ -35,6 +35,14 @@ interface Try {
 }
 
 const status = { status: { conditions: [] } };
+const pinnedAnnotations = [
+  ['another version', 'stoker.dev/version', 'f'.repeat(32)],
+  ['another file', 'stoker.dev/weights-path', '/etc/passwd'],
+  ['a Secret that is sent to its source', 'stoker.dev/source-secret', 'not-for-you'],
+  // One that is there is not the same as none: it says that the source was asked without.
+  ['no Secret', 'stoker.dev/source-secret', ''],
+  ['an API key', 'stoker.dev/api-key', 'stoker-api-keys/api-keys'],
+] as const;
 /** Everything here is a dry run, so it can be tried by one after the other. */
 const tries: readonly Try[] = [
   {
@@ -89,15 +97,17 @@ const tries: readonly Try[] = [
     call: ({ ours }) => ({ method: 'POST', path: `${ours}/modelrevisions`, body: revision({}, 'made-by-hand') }),
     says: /ModelRevisions are made by the controller\. Change spec\.version of the Model/,
   },
-  {
-    name: 'another file for a revision',
-    call: ({ ours }) => ({
-      method: 'PATCH',
-      path: `${ours}/modelrevisions/kept`,
-      body: { metadata: { annotations: { 'stoker.dev/weights-path': '/etc/passwd' } } },
+  ...pinnedAnnotations.map(
+    ([what, annotation, value]): Try => ({
+      name: `${what} for a revision`,
+      call: ({ ours }) => ({
+        method: 'PATCH',
+        path: `${ours}/modelrevisions/kept`,
+        body: { metadata: { annotations: { [annotation]: value } } },
+      }),
+      says: /annotations stoker\.dev\/version, weights-path, source-secret and api-key are written by the controller/,
     }),
-    says: /annotation stoker\.dev\/weights-path is written by the controller/,
-  },
+  ),
   ...['pools/p', 'models/m', 'modelrevisions/kept'].map(
     (name): Try => ({
       name: `the status of ${name}`,

@@ -222,7 +222,7 @@ describe('on a real node', { timeout: 840_000 }, () => {
       'charts/stoker',
       '-n',
       NAMESPACE,
-      '--reuse-values',
+      '--reset-then-reuse-values',
       '--set',
       'image.repository=stoker',
       '--wait',
@@ -243,7 +243,7 @@ describe('on a real node', { timeout: 840_000 }, () => {
     await walk.run('install.md', 'ingress.enabled=true');
     const ingress = await site.get('ingress', 'stoker');
     assert.equal(ingress.spec.rules[0].host, 'llm.example.com');
-    const without = ['--reuse-values', '--set', 'rbac.createAuthDelegatorBinding=false'];
+    const without = ['--reset-then-reuse-values', '--set', 'rbac.createAuthDelegatorBinding=false'];
     await site.helm('upgrade', 'stoker', 'charts/stoker', '-n', NAMESPACE, ...without);
     await walk.run('install.md', 'create clusterrolebinding');
   });
@@ -274,7 +274,7 @@ describe('on a real node', { timeout: 840_000 }, () => {
         'charts/stoker',
         '-n',
         NAMESPACE,
-        ...['--reuse-values', '--set', 'slots.allowHostPath=true', '--wait'],
+        ...['--reset-then-reuse-values', '--set', 'slots.allowHostPath=true', '--wait'],
       );
       const weights = await openStagedWeights(site);
       for (const [name, where] of [

@@ -117,6 +117,10 @@ describe('a cold model', () => {
   });
 });
 
+test('a controller that leads says at once that no router is there', async () => {
+  assert.match((await adminOf(lab).get('/metrics')).body, /stoker_link_sessions\{role="router"\} 0/);
+});
+
 describe('silence', () => {
   test('of every router holds what is awake', async () => {
     const router = await coldDemo();
@@ -478,6 +482,29 @@ describe('on a cluster', () => {
       lab.cluster.drop(kinds.NetworkPolicy, 'stoker-slots-default');
       await lab.pass(340_000);
       assert.ok(policy() !== undefined);
+    });
+
+    test('it lets slots ask for names where the release says', async () => {
+      await lab.stop();
+      const dnsTo = [{ namespaceSelector: {} }];
+      lab = await createLab({ slotPods: { ...guarded, dnsTo } });
+      await coldDemo();
+      assert.deepEqual(policy()?.spec.egress[0]?.to, dnsTo);
+    });
+
+    test('it goes when the release keeps none any more, and one of somebody else stays', async () => {
+      await lab.stop();
+      lab = await createLab({ slotPods });
+      lab.cluster.put(kinds.NetworkPolicy, 'stoker-slots-default', { podSelector: {} });
+      await coldDemo();
+      assert.ok(policy() !== undefined, 'not ours');
+      const { uid } = lab.cluster.must(kinds.Pool, 'default').metadata;
+      const owner = { apiVersion: 'stoker.dev/v1alpha1', kind: 'Pool', name: 'default', uid, controller: true };
+      lab.cluster.change(kinds.NetworkPolicy, 'stoker-slots-default', { metadata: { ownerReferences: [owner] } });
+      await lab.pass(340_000);
+      assert.equal(policy(), undefined);
+      const looks = () => lab.cluster.writes.filter((write) => write.includes('NetworkPolicy'));
+      assert.deepEqual(looks(), ['delete NetworkPolicy stoker-slots-default']);
     });
 
     test('no slot is made without it', async () => {

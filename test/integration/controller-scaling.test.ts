@@ -308,7 +308,7 @@ describe('an order that breaks a rule', () => {
     await lab.pass(START_MS + 5000);
     assert.equal(awake(), 1, 'who waits is served');
     router.demand([]);
-    await lab.pass(3_600_000);
+    await lab.pass(3_600_000, 1000);
     assert.equal(await flap(), 1, 'another hour');
   });
 });

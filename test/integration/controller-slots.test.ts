@@ -235,6 +235,65 @@ describe('slots', () => {
     assert.equal(lab.cluster.list(kinds.Pod).length, 1);
   });
 
+  describe('that take minutes to come', () => {
+    const pods = () => lab.cluster.list(kinds.Pod);
+    const ofPool = (name: string) => pods().filter(({ metadata }) => metadata.labels?.['stoker.dev/pool'] === name);
+    const say = (status: object) => {
+      for (const { metadata } of pods()) lab.cluster.setPodStatus(metadata.name, status);
+    };
+    const crashing = {
+      phase: 'Running',
+      containerStatuses: [{ name: 'agent', state: { waiting: { reason: 'CrashLoopBackOff' } } }],
+    };
+    const wait = async (seconds: number, status: object) => {
+      for (let second = 0; second < seconds; second += 1) {
+        say(status);
+        await lab.pass(1000);
+      }
+    };
+    beforeEach(async () => {
+      await lab.stop();
+      lab = await createLab({ startsPods: false });
+      lab.pool('default', { slots: { min: 0, max: 8 } });
+    });
+
+    test('are made once for who waits, and more only for more', async () => {
+      lab.model('a', { scaling: { maxAwake: 1 } });
+      const router = lab.router();
+      router.demand([{ model: 'a', queued: 1 }]);
+      await wait(120, { phase: 'Pending' });
+      assert.equal(pods().length, 1);
+      assert.ok((router.table().warmth.get('a')?.etaMs ?? 0) >= 60_000, 'a caller is not told that it comes soon');
+      lab.model('b', { scaling: { maxAwake: 1 } });
+      await lab.pass(200);
+      router.demand([
+        { model: 'a', queued: 1 },
+        { model: 'b', queued: 1 },
+      ]);
+      await wait(60, { phase: 'Pending' });
+      assert.equal(pods().length, 2);
+    });
+
+    test('send who waits to another pool, once', async () => {
+      lab.pool('other', { slots: { min: 0, max: 8 } });
+      lab.model('a', { pools: ['default', 'other'], scaling: { maxAwake: 1 } });
+      lab.router().demand([{ model: 'a', queued: 1 }]);
+      await wait(9, { phase: 'Pending' });
+      assert.deepEqual([ofPool('default').length, ofPool('other').length], [1, 0]);
+      await wait(120, { phase: 'Pending' });
+      assert.deepEqual([ofPool('default').length, ofPool('other').length], [1, 1]);
+    });
+
+    test('are made again elsewhere when one crashes, and slower with each that does', async () => {
+      lab.model('a', { scaling: { maxAwake: 1 } });
+      lab.router().demand([{ model: 'a', queued: 1 }]);
+      await wait(5, crashing);
+      assert.equal(pods().length, 2, 'the first may have had bad luck');
+      await wait(295, crashing);
+      assertWithin(pods().length, [5, 6], 'in five minutes, after 10, 20, 40, 80 and 160 s');
+    });
+  });
+
   test('with an address of an earlier controller are replaced', async () => {
     lab.pool('default', { slots: { min: 1, max: 1 } });
     lab.router().demand([]);

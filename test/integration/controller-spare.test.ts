@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { kinds } from '../../src/api/kinds.ts';
+import { poolStatusSchema } from '../../src/api/pool.ts';
 import { SLOT_UNUSED_MS_MAX } from '../../src/core/plan/slots.ts';
 import { createLab, type Lab } from '../support/controller-lab.ts';
 import { START_MS } from '../support/lab-agent.ts';
@@ -79,6 +80,44 @@ test('what was learned outlives the controller', async () => {
   assert.ok((status().spareHistory?.[0]?.watchedSeconds ?? 0) >= 300);
 });
 
+test('what a clock that was ahead wrote is read, and does not keep the status from being written', async () => {
+  const today = Math.floor(lab.clock.wallMs() / 86_400_000);
+  const spareHistory = [{ day: today + 300, watchedSeconds: 99_999, rises: [0, 0, 2] }];
+  lab.pool('default', { slots: { max: 6 }, spare: {} });
+  lab.cluster.change(kinds.Pool, 'default', { status: { spareHistory } });
+  for (const name of ['a', 'b', 'c']) lab.model(name);
+  await lab.restart();
+  lab.router().demand([]);
+  await lab.pass(2000);
+  assert.equal(status().spareWanted, 2, 'it goes on from what was counted');
+  await lab.pass(700_000);
+  assert.deepEqual(poolStatusSchema.safeParse(status()).error?.issues, undefined);
+  const { day, watchedSeconds = 0 } = status().spareHistory?.[0] ?? {};
+  assert.equal(day, today);
+  assert.ok(watchedSeconds >= 290, `${watchedSeconds}`);
+});
+
+test('what scaling.minAwake fixes is no demand, whether it is raised or lowered', async () => {
+  lab.pool('default', { slots: { max: 20 }, spare: {} });
+  lab.model('fixed', { scaling: { minAwake: 5, maxAwake: 8, sleepAfterSeconds: 5 } });
+  lab.model('idle');
+  lab.router().demand([]);
+  const wanted = () => [status().awake, status().spareWanted, slotCount()];
+  await lab.pass(400_000);
+  assert.deepEqual(wanted(), [5, 1, 6], 'one for the model that sleeps');
+  lab.cluster.change(kinds.Model, 'fixed', { spec: { scaling: { minAwake: 8 } } });
+  await lab.pass(400_000);
+  assert.deepEqual(wanted(), [8, 1, 9]);
+  lab.cluster.change(kinds.Model, 'fixed', { spec: { scaling: { minAwake: 0 } } });
+  await lab.pass(1000);
+  assert.ok((status().awake ?? 0) >= 7, 'they go one after the other');
+  assert.equal(status().spareWanted, 1, 'and nobody asked for them');
+  await lab.pass(SLOT_UNUSED_MS_MAX + 400_000);
+  assert.deepEqual(wanted(), [0, 1, 1]);
+  const history = status().spareHistory ?? [];
+  assert.ok(history.length > 0 && history.every(({ rises }) => rises.length === 0), 'nothing began to be wanted');
+});
+
 test('a Pool that keeps none free makes no copies', async () => {
   lab.pool('default', { slots: { min: 1, max: 2 } });
   lab.model('a');
@@ -140,7 +179,7 @@ test('an objective that a climb cannot keep is called impossible, with the measu
   assert.equal(judged()?.reason, 'Possible');
   lab.cluster.change(kinds.Model, 'a', { spec: { scaling: { firstTokenMillis: null } } });
   await lab.pass(1000);
-  assert.equal(judged(), undefined);
+  assert.equal(judged()?.reason, 'Possible', 'the 5 s that scaling goes by without one are judged, too');
 });
 
 test('on a cluster, a slot asks to be left on its node while something is awake in it, or sleeps nowhere else', async () => {

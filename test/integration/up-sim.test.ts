@@ -58,9 +58,16 @@ describe('simulated models', { timeout: 120_000 }, () => {
   const rungIs = (name: string, rung: string) =>
     api.until(async () => (await api.get('Model', name)).status?.rung === rung, `${name} to be ${rung}`);
 
+  /** Routers have been told of it. */
+  const isReady = (name: string) =>
+    api.until(async () => {
+      const { status } = await api.get('Model', name);
+      return status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
+    }, `${name} to be Ready`);
+
   test('one wakes on demand, sleeps when idle, and answers the same after its wake', async () => {
     await api.create(simulatedModel('steady', {}));
-    await rungIs('steady', 'Staged');
+    await isReady('steady');
     const first = await ask('steady');
     assert.equal(first.status, 200, JSON.stringify(first.body));
     const { status } = await api.get('Model', 'steady');
@@ -72,7 +79,7 @@ describe('simulated models', { timeout: 120_000 }, () => {
 
   test('a wake that corrupts the output is caught by the probe: its caller gets the right answer of a new start', async () => {
     await api.create(simulatedModel('liar', { faults: [{ kind: 'CorruptWake', at: [1] }] }));
-    await rungIs('liar', 'Staged');
+    await isReady('liar');
     const right = await ask('liar');
     assert.equal(right.status, 200, JSON.stringify(right.body));
     await rungIs('liar', 'Asleep');
@@ -89,7 +96,7 @@ describe('simulated models', { timeout: 120_000 }, () => {
   test('wakes that always corrupt the output are told to people, and never to a caller', async () => {
     const faults = [{ kind: 'CorruptWake', chanceBasisPoints: 10_000 }];
     await api.create(simulatedModel('hopeless', { faults }));
-    await rungIs('hopeless', 'Staged');
+    await isReady('hopeless');
     const right = await ask('hopeless');
     assert.equal(right.status, 200, JSON.stringify(right.body));
     for (let times = 0; times < 2; times += 1) {

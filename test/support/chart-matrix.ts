@@ -87,6 +87,9 @@ const handedThrough: RenderOptions = {
     'ingress.annotations={"note":"1"}',
     'ingress.hosts=[{"host":"a.example","paths":[{"path":"/v1","pathType":"Exact"}]}]',
     'networkPolicy.sourcesTo=[{"ipBlock":{"cidr":"10.0.0.0/8","except":["10.1.0.0/16"]}}]',
+    'networkPolicy.dnsTo=[{"namespaceSelector":{}},{"ipBlock":{"cidr":"169.254.20.10/32"}}]',
+    'networkPolicy.upstreamsTo=[{"ipBlock":{"cidr":"203.0.113.0/24"}}]',
+    'networkPolicy.upstreamPorts=[443,8443]',
   ],
 };
 

@@ -58,8 +58,8 @@ export interface Lab {
   controller(): Controller;
   pool(name: string, spec?: object): void;
   model(name: string, spec?: object): void;
-  /** Lets promises settle, and time pass in small steps. */
-  pass(ms: number): Promise<void>;
+  /** Lets promises settle, and time pass in small steps: of 10 ms, or of as much when nothing happens that is looked at. */
+  pass(ms: number, stepMs?: number): Promise<void>;
   settle(): Promise<void>;
   router(name?: string): LabRouter;
   /** A slot is gone, with all that was in it. */
@@ -180,9 +180,9 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
       const version = { weights: { file: { path: 'demo.gguf' } } };
       cluster.put(kinds.Model, name, modelSpecSchema.parse({ servedName: name, version, ...spec }));
     },
-    async pass(ms) {
-      for (let left = ms; left > 0; left -= 10) {
-        clock.advance(Math.min(10, left));
+    async pass(ms, stepMs = 10) {
+      for (let left = ms; left > 0; left -= stepMs) {
+        clock.advance(Math.min(stepMs, left));
         await settle();
         runNode();
         for (const agent of agents.values()) agent.work();

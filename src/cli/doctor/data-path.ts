@@ -5,7 +5,8 @@ import { bad, doubtful, type Finding, good, skipped } from './finding.ts';
 
 const ADMIN_PORT = 8081;
 const CHECK = 'routers to slots';
-const POLICY = 'Look at the NetworkPolicies of the namespace and of the Pools: routers must reach port 8000 of slots.';
+const POLICY =
+  'Look at the NetworkPolicies of the namespace and of the Pools: routers must reach port 8000 of slots, and the addresses of remote models (networkPolicy.upstreamsTo and upstreamPorts of the chart).';
 
 export async function checkDataPath(reader: ClusterReader): Promise<Finding> {
   const selector = encodeURIComponent('app.kubernetes.io/part-of=stoker,app.kubernetes.io/component=router');

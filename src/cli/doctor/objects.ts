@@ -2,8 +2,12 @@
 import { at, type Fields, listed, type Read, textAt } from './cluster-reader.ts';
 import { bad, doubtful, type Finding, good, skipped } from './finding.ts';
 
-/** Conditions that are bad when they are True. */
-const TROUBLES = new Set(['SlotTrouble', 'AgentOutdated']);
+/** The status of each condition that is worth a warning. */
+const TROUBLES: ReadonlyMap<string, string> = new Map([
+  ['SlotTrouble', 'True'],
+  ['AgentOutdated', 'True'],
+  ['MinAwakePossible', 'False'],
+]);
 
 export function checkObjects(kind: 'Pool' | 'Model', objects: Read<readonly Fields[]>): Finding[] {
   const check = kind === 'Pool' ? 'pools' : 'models';
@@ -27,6 +31,6 @@ function judge(kind: string, object: Fields): Finding[] {
     const [type, status] = [textAt(condition, 'type'), textAt(condition, 'status')];
     const said = `${textAt(condition, 'reason')}: ${textAt(condition, 'message')}`;
     if (type === 'Ready' && status !== 'True') return [bad(check, said, describe)];
-    return TROUBLES.has(type) && status === 'True' ? [doubtful(check, said, describe)] : [];
+    return TROUBLES.get(type) === status ? [doubtful(check, said, describe)] : [];
   });
 }

@@ -1,5 +1,6 @@
 // The planner's working copy of the slots: assignments that can be changed, with every change written down and counted.
 // Never touches the snapshot it was made from.
+import type { Rung } from '../../api/link.ts';
 import type { Claim, Move, PlaceBounds, PlaceSnapshot, PoolView } from './placement.ts';
 import { type Assignment, ascentOf, awakeIn, reportOf, type SlotView } from './snapshot.ts';
 
@@ -26,6 +27,8 @@ export interface Bench {
   placesOf(revision: string): Place[];
   /** How many these are, without copies that are being made. */
   countOf(revision: string): number;
+  /** Slots of a node that wake a sleeper, or are about to. */
+  wakesOn(node: string | undefined): number;
   /** Slots in which the revision is assigned at any rung. */
   copiesOf(revision: string): number;
   /** The revision that starts here only to sleep. */
@@ -49,12 +52,13 @@ export function createBench(snapshot: PlaceSnapshot, bounds: PlaceBounds): Bench
   const leaving = new Map(snapshot.pools.map((pool) => [pool.name, pool.leaving ?? 0]));
   const awakeAt = new Map<string, Set<Place>>();
   const copies = new Map<string, number>();
+  const wakes = new Map<string | undefined, number>();
   const moves: Move[] = [];
   const held = new Set<Place>();
   const givenUp: string[] = [];
   const staying = snapshot.slots
     .filter((slot) => !slot.isLeaving)
-    .map((slot) => createPlace(slot, { moves, awakeAt, copies }));
+    .map((slot) => createPlace(slot, { moves, awakeAt, copies, wakes }));
   const copyIn = ({ slot }: Place): string | undefined => {
     const revision = snapshot.copies?.get(slot.podUid)?.revision;
     return revision === undefined || ascentOf(reportOf(slot, revision)) === 'Up' ? undefined : revision;
@@ -79,6 +83,7 @@ export function createBench(snapshot: PlaceSnapshot, bounds: PlaceBounds): Bench
     placesOf: (revision) => [...(awakeAt.get(revision) ?? [])],
     countOf: (revision) => [...(awakeAt.get(revision) ?? [])].filter((place) => copyIn(place) !== revision).length,
     copyIn,
+    wakesOn: (node) => wakes.get(node) ?? 0,
     copiesOf: (revision) => copies.get(revision) ?? 0,
     takeRoom: (pool) => takeOne(room, pool),
     takeLeaving: (pool) => takeOne(leaving, pool),
@@ -97,16 +102,26 @@ interface Ledger {
   /** Places by the revision that is assigned awake in them. */
   readonly awakeAt: Map<string, Set<Place>>;
   readonly copies: Map<string, number>;
+  /** By node. */
+  readonly wakes: Map<string | undefined, number>;
 }
 
-function createPlace(slot: SlotView, { moves, awakeAt, copies }: Ledger): Place {
+const onTheWayUp: ReadonlySet<Rung> = new Set(['Asleep', 'Sleeping', 'Draining', 'Waking']);
+
+function createPlace(slot: SlotView, { moves, awakeAt, copies, wakes }: Ledger): Place {
   const assigned = new Map(slot.assigned.map((assignment) => [assignment.revision, assignment]));
   const addCopy = (revision: string, by: 1 | -1) => copies.set(revision, (copies.get(revision) ?? 0) + by);
   for (const revision of assigned.keys()) addCopy(revision, 1);
-  let awake = awakeIn(slot)?.revision;
+  let awake: string | undefined;
+  const addWake = (by: 1 | -1) => {
+    const rung = awake === undefined ? undefined : reportOf(slot, awake)?.rung;
+    if (rung !== undefined && onTheWayUp.has(rung)) wakes.set(slot.node, (wakes.get(slot.node) ?? 0) + by);
+  };
   const setAwake = (revision: string | undefined) => {
     if (awake !== undefined) awakeAt.get(awake)?.delete(place);
+    addWake(-1);
     awake = revision;
+    addWake(1);
     if (revision !== undefined) awakeAt.set(revision, (awakeAt.get(revision) ?? new Set()).add(place));
   };
   const place: Place = {
@@ -124,7 +139,7 @@ function createPlace(slot: SlotView, { moves, awakeAt, copies }: Ledger): Place 
       moves.push({ slot: slot.name, model, revision, to, reason });
     },
   };
-  setAwake(awake);
+  setAwake(awakeIn(slot)?.revision);
   return place;
 }
 

@@ -62,11 +62,21 @@ function findByContents(
   if (best !== undefined) return { type: 'place', place: best };
   // What fails in the slots that there are would fail in a new one: it takes its turn in those.
   const isBroken = isWakeOnly || places.some((place) => hasFailedIn(place, claim));
-  const pool = isBroken ? undefined : claim.pools.find((name) => bench.takeRoom(name));
+  const pool = isBroken ? undefined : growIn(bench, claim, { mayBeLate: false });
   if (pool !== undefined) return { type: 'grow', pool };
   const yielding = bench.isComplete ? places.filter((place) => mayYield(bench, place, claim)) : [];
   const taken = pick(yielding, (place) => scoreYielding(bench, place, claim));
-  return taken === undefined ? { type: 'none' } : { type: 'place', place: taken };
+  if (taken !== undefined) return { type: 'place', place: taken };
+  const late = isBroken ? undefined : growIn(bench, claim, { mayBeLate: true });
+  return late === undefined ? { type: 'none' } : { type: 'grow', pool: late };
+}
+
+/** The first pool with room; one whose slots do not come only when no other has any. */
+function growIn(bench: Bench, { pools }: Claim, { mayBeLate }: { readonly mayBeLate: boolean }): string | undefined {
+  const isLate = (name: string) => bench.poolOf(name)?.isLate === true;
+  const onTime = pools.filter((name) => !isLate(name));
+  const inOrder = mayBeLate ? [...onTime, ...pools.filter(isLate)] : onTime;
+  return inOrder.find((name) => bench.takeRoom(name));
 }
 
 /**
@@ -82,7 +92,7 @@ function findByTime(bench: Bench, claim: Claim, places: readonly Place[]): Choic
     return { type: 'place', place: best };
   if (best !== undefined) return { type: 'none' };
   const isBroken = places.some((place) => hasFailedIn(place, claim));
-  const pool = isBroken ? undefined : claim.pools.find((name) => bench.takeRoom(name));
+  const pool = isBroken ? undefined : growIn(bench, claim, { mayBeLate: true });
   return pool === undefined ? { type: 'none' } : { type: 'grow', pool };
 }
 
@@ -149,6 +159,8 @@ function scoreTime(bench: Bench, place: Place, claim: Claim): Score {
   return [
     untilAwakeMs(bench, place, claim) + failedMs + harmMs,
     claim.pools.indexOf(place.slot.pool),
+    // One node is lost at a time.
+    bench.placesOf(claim.revision).filter(({ slot }) => slot.node === place.slot.node).length,
     place.slot.assigned.length,
   ];
 }
@@ -158,7 +170,13 @@ function untilAwakeMs(bench: Bench, place: Place, claim: Claim): number {
   // Who is on the way out, for nobody who took the place, just stays.
   const isStaying = reportOf(place.slot, claim.revision)?.rung === 'Draining';
   if (isStaying && [undefined, claim.revision].includes(place.awake())) return 0;
-  return roomMs(bench, place) + (hasSleepingCopy(place, claim) ? wakeMs : startMs);
+  return roomMs(bench, place) + (hasSleepingCopy(place, claim) ? wakeMs * shareOfWake(bench, place, claim) : startMs);
+}
+
+/** How many times longer a wake takes with those that its node has under way. */
+function shareOfWake(bench: Bench, place: Place, claim: Claim): number {
+  const others = bench.wakesOn(place.slot.node) - (place.awake() === claim.revision ? 1 : 0);
+  return Math.max(1, (others + 1) / bench.bounds.wakesAtFullRate);
 }
 
 /** Time until nothing is resident in it. */

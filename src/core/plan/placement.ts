@@ -46,6 +46,8 @@ export interface PoolView {
   readonly sleeperBytes?: number | undefined;
   /** Slots that are on their way or may still be made. */
   readonly room: number;
+  /** Slots that were made do not come: others go before it, and it is no reason to wait. */
+  readonly isLate?: boolean;
   /** Slots that are being deleted: others can take their place when they are gone. */
   readonly leaving?: number;
   /** How often an hour a slot may change without a request that waits for it. Missing: as src/core/check/churn.ts says. */
@@ -57,9 +59,18 @@ export interface PlaceBounds {
   readonly residencyMs: number;
   /** An instance without work gives way after this time: its first request may still be on its way. */
   readonly settleMs: number;
+  /** Wakes of one node that run at full rate at the same time; more share what these use. */
+  readonly wakesAtFullRate: number;
 }
 
-export const placeBounds: PlaceBounds = { residencyMs: 15_000, settleMs: 1000 };
+/** 44 GB/s of a node in total, 21 GB/s for one (scaling.md §1.2). */
+export const WAKES_AT_FULL_RATE = 2;
+
+export const placeBounds: PlaceBounds = {
+  residencyMs: 15_000,
+  settleMs: 1000,
+  wakesAtFullRate: WAKES_AT_FULL_RATE,
+};
 
 export interface CopyOrder {
   readonly revision: string;

@@ -5,8 +5,6 @@ import { type ClimbTimes, estimateClimb } from './climb.ts';
 import { ascentOf, awakeIn, type InstanceView, lastingFailure, reportOf, type SlotView } from './snapshot.ts';
 
 export interface RoutedSlot extends SlotView {
-  /** Where its Pod runs; undefined until it is known. */
-  readonly node?: string | undefined;
   /** host:port of the agent's data path; undefined while it is not known. */
   readonly address: string | undefined;
   /** By instance: requests that its engine was started for. It takes no more, whatever its Model says by now. */

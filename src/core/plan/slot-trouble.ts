@@ -69,6 +69,14 @@ export function findTrouble(pod: Pod): SlotTrouble | undefined {
   return isReady || said === '' ? undefined : { reason: 'NotStarted', message: `Slot ${name}: ${shorten(said)}` };
 }
 
+const TROUBLES_OF_ONE_NODE: ReadonlySet<SlotTrouble['reason']> = new Set(['NodeLost', 'AgentCrashing']);
+
+/** Whether a slot on another node may well work: nothing about the image, the Pool or the cluster is known to be wrong. */
+export function isTroubledHere(pod: Pod): boolean {
+  const trouble = findTrouble(pod);
+  return trouble !== undefined && TROUBLES_OF_ONE_NODE.has(trouble.reason);
+}
+
 function named({ metadata }: Pod, { reason, message }: SlotTrouble): SlotTrouble {
   return { reason, message: `Slot ${metadata.name}: ${message}` };
 }

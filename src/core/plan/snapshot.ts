@@ -34,6 +34,8 @@ export interface SlotView {
   readonly lacks?: ReadonlySet<SlotEngine>;
   /** The image that its engines run from, by digest. Missing: that of the built-in engines. */
   readonly flavour?: string;
+  /** Slots of one node share the way by which weights come. Missing: nothing is known, and all are on one. */
+  readonly node?: string | undefined;
   /** Revisions whose files are not on its node. Missing: every file is where all slots of the pool see it. */
   readonly without?: ReadonlySet<string>;
   readonly instances: readonly InstanceView[];
@@ -48,6 +50,8 @@ export interface ModelLoad {
   readonly wakeLeaseMs: number;
   /** Estimated prompt tokens of each that is queued. */
   readonly waitingTokens?: readonly number[];
+  /** Of those that instances have: prompt tokens that wait behind another prompt. */
+  readonly engineTokens?: number;
 }
 
 /** How an instance that is wanted awake stands to that. */

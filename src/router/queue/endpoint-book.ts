@@ -1,5 +1,5 @@
-// What this router knows of each endpoint in the table: requests it has there, and whether it is to be left alone for a
-// while. Refusals and failures block an endpoint; a newer table, newer keys or time lift the block.
+// What this router knows of each endpoint in the table: requests it has there, how much of their prompts is to be read, and
+// whether it is to be left alone for a while. Refusals and failures block an endpoint; a newer table, newer keys or time lift the block.
 import type { Refusal } from '../../api/data-path.ts';
 import type { EndpointState } from '../../core/route/endpoint-pick.ts';
 import { doublingMs, pickBackoffMs } from '../../core/route/retry.ts';
@@ -28,18 +28,30 @@ const liftedBy: Readonly<Partial<Record<Reason, keyof TableChange>>> = { Behind:
 
 interface Row {
   inFlight: number;
+  /** Prompt tokens of each request that has had no content yet, the oldest first. */
+  readonly unread: Set<{ readonly tokens: number }>;
   /** Blocks in a row: refusals and failures each wait longer every time. */
   refusals: number;
   failures: number;
   block: Block | undefined;
 }
 
+/** One request at one endpoint. */
+export interface TakenShare {
+  /** Its first content came: its prompt is read. */
+  read(): void;
+  /** It has left. Must be called once. */
+  release(): void;
+}
+
 export interface EndpointBook {
   /** A new table: rows that are gone are forgotten once nothing is in flight there. */
   update(table: RoutingTable, change: TableChange): void;
   states(endpoints: readonly RoutedEndpoint[]): EndpointState[];
-  take(instance: string): void;
-  release(instance: string): void;
+  /** `unreadTokens`: of its prompt; 0 when nobody will see when it is read. */
+  take(instance: string, unreadTokens: number): TakenShare;
+  /** Prompt tokens that wait at these behind the first prompt of each. */
+  behindTokens(endpoints: readonly RoutedEndpoint[]): number;
   /** `isNews`: the table has not changed since the request was sent there. */
   refused(instance: string, refusal: Refusal, facts: { readonly nowMs: number; readonly isNews: boolean }): void;
   /** An upstream takes no more requests before this moment. */
@@ -53,7 +65,7 @@ export interface EndpointBook {
 export function createEndpointBook(rng: Rng): EndpointBook {
   const rows = new Map<string, Row>();
   const rowOf = (instance: string): Row => {
-    const row = rows.get(instance) ?? { inFlight: 0, refusals: 0, failures: 0, block: undefined };
+    const row = rows.get(instance) ?? { inFlight: 0, unread: new Set(), refusals: 0, failures: 0, block: undefined };
     rows.set(instance, row);
     return row;
   };
@@ -72,15 +84,28 @@ export function createEndpointBook(rng: Rng): EndpointBook {
     states: (endpoints) =>
       endpoints.map((endpoint) => {
         const row = rows.get(endpoint.instance);
-        return { endpoint, inFlight: row?.inFlight ?? 0, blockedUntilMs: row?.block?.untilMs ?? 0 };
+        return {
+          endpoint,
+          inFlight: row?.inFlight ?? 0,
+          unreadTokens: sumTokens(row?.unread ?? []),
+          blockedUntilMs: row?.block?.untilMs ?? 0,
+        };
       }),
-    take(instance) {
-      rowOf(instance).inFlight += 1;
+    take(instance, unreadTokens) {
+      const row = rowOf(instance);
+      const prompt = { tokens: unreadTokens };
+      row.inFlight += 1;
+      if (unreadTokens > 0) row.unread.add(prompt);
+      return {
+        read: () => void row.unread.delete(prompt),
+        release() {
+          row.unread.delete(prompt);
+          row.inFlight -= 1;
+        },
+      };
     },
-    release(instance) {
-      const row = rows.get(instance);
-      if (row !== undefined) row.inFlight -= 1;
-    },
+    behindTokens: (endpoints) =>
+      endpoints.reduce((sum, { instance }) => sum + sumTokens([...(rows.get(instance)?.unread ?? [])].slice(1)), 0),
     refused(instance, refusal, { nowMs, isNews }) {
       if (refusal === 'StaleKey' && isNews) keyMissing(instance, nowMs);
       else refuse(rowOf(instance), refusal !== 'Full' && isNews ? 'Behind' : 'Full', nowMs);
@@ -103,6 +128,12 @@ export function createEndpointBook(rng: Rng): EndpointBook {
       if (row.block?.reason === 'Full') row.block = undefined;
     },
   };
+}
+
+function sumTokens(prompts: Iterable<{ readonly tokens: number }>): number {
+  let sum = 0;
+  for (const { tokens } of prompts) sum += tokens;
+  return sum;
 }
 
 function refuse(row: Row, reason: 'Full' | 'Behind', nowMs: number): void {

@@ -17,6 +17,8 @@ export interface Grant {
   readonly key: string;
   /** The table that it was given by. */
   readonly table: RoutingTable;
+  /** Must be called when the first content has come: others need not wait behind its prompt any more. */
+  read(): void;
   /** Must be called when the request has left the endpoint. Calling it again does nothing. */
   release(): void;
 }
@@ -24,6 +26,8 @@ export interface Grant {
 export interface QueueRequest extends QueueItem {
   /** Estimated prompt tokens, for the controller. */
   readonly promptTokens: number;
+  /** Whether content comes before the whole answer, so that it shows when the prompt is read. */
+  readonly showsReading: boolean;
   /** Called after each change of the table while the request waits. */
   onTableChange(): void;
 }
@@ -170,6 +174,7 @@ class Queue implements ModelQueue {
   demand(): ModelDemand {
     const nowMs = this.#options.clock.nowMs();
     const waiting = this.#order.waiting();
+    const engineTokens = this.#options.book.behindTokens(this.#options.table().endpointsOf.get(this.model) ?? []);
     return {
       model: this.model,
       queued: waiting.length,
@@ -179,6 +184,7 @@ class Queue implements ModelQueue {
       ...(waiting.length === 0
         ? {}
         : { waitingTokens: waiting.slice(0, DEMAND_WAITING_MAX).map(({ promptTokens }) => promptTokens) }),
+      ...(engineTokens === 0 ? {} : { engineTokens }),
       arrivals: this.#arrivals,
       arrivedTokens: this.#arrivedTokens,
       ...(this.#lastArrivalMs === undefined ? {} : { lastArrivalAgeMs: nowMs - this.#lastArrivalMs }),
@@ -241,17 +247,21 @@ class Queue implements ModelQueue {
   #letGo(endpoint: RoutedEndpoint, key: string): void {
     const waiter = this.#order.take();
     const { book } = this.#options;
-    book.take(endpoint.instance);
+    const taken = book.take(endpoint.instance, waiter?.showsReading === true ? waiter.promptTokens : 0);
     this.#inFlight += 1;
     let released = false;
     waiter?.deliver?.({
       endpoint,
       key,
       table: this.#options.table(),
+      read: () => {
+        taken.read();
+        this.pump();
+      },
       release: () => {
         if (released) return;
         released = true;
-        book.release(endpoint.instance);
+        taken.release();
         this.#inFlight -= 1;
         this.pump();
         this.#options.onChange();

@@ -64,6 +64,7 @@ export async function serveQueued(candidate: Candidate, context: RouterContext, 
     bytes: work.body.length,
     orderMs: work.orderMs,
     promptTokens: work.promptTokens,
+    showsReading: stream !== undefined,
     onTableChange: () => hold?.reconsider(),
   });
   if (place === undefined) throw queueFull(candidate);
@@ -211,7 +212,7 @@ function planOf(run: Run, grant: Grant): Parameters<typeof attempt>[0] {
     onHeard: () => {
       if (stream?.contentSent() === true) work.watch.heard();
     },
-    relay: stream === undefined ? undefined : relayTo(run, stream),
+    relay: stream === undefined ? undefined : relayTo(run, stream, grant),
     sendJson(body) {
       call.record.firstContentMs = context.clock.nowMs() - call.acceptedMs;
       call.sink.answer(body);
@@ -219,7 +220,7 @@ function planOf(run: Run, grant: Grant): Parameters<typeof attempt>[0] {
   };
 }
 
-function relayTo({ candidate, context, work, headFacts }: Run, stream: AnswerStream): Relay {
+function relayTo({ candidate, context, work, headFacts }: Run, stream: AnswerStream, grant: Grant): Relay {
   const { call } = candidate;
   return createRelay({
     stream,
@@ -234,6 +235,7 @@ function relayTo({ candidate, context, work, headFacts }: Run, stream: AnswerStr
       call.record.firstContentMs = context.clock.nowMs() - call.acceptedMs;
       work.watch.contentSent();
       work.watch.heard();
+      grant.read();
     },
     onUsage(usage) {
       call.record.usage = usage;

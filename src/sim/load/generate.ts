@@ -2,6 +2,8 @@
 // it was not tuned on. Each is an hour or two of one model, or of many with popularity by rank.
 
 import type { Trace, TraceRequest } from '../request.ts';
+import { checkLoadModels } from '../run-bounds.ts';
+import { SetupError } from '../setup-error.ts';
 import { DEFAULT_MODEL } from '../trace/rows.ts';
 import { chatLengths, drawGap, drawLengths, drawPoisson, drawRestOfGap, mergeRequests, rngFor } from './arrivals.ts';
 
@@ -21,7 +23,10 @@ export const loadDefaults: LoadOptions = { seed: 1, ratePerSecond: 4, models: 20
 
 export function generateLoad(name: LoadName, options: Partial<LoadOptions> = {}): Trace {
   const full = { ...loadDefaults, ...options };
-  return { name: `${name} seed ${full.seed}`, requests: generators[name](full) };
+  checkLoadModels(full.models);
+  const requests = generators[name](full);
+  if (requests.length === 0) throw new SetupError(`No request comes in this load ${name}. Raise --rate or --hours.`);
+  return { name: `${name} seed ${full.seed}`, requests };
 }
 
 const generators: Readonly<Record<LoadName, (options: LoadOptions) => TraceRequest[]>> = {

@@ -52,7 +52,17 @@ export interface PolicyChoice {
 
 export function parsePolicies(text: string): PolicyChoice[] {
   const names = text.split(',').map((name) => name.trim());
-  return names.map((name) => ({ name, factory: name === 'static' ? undefined : parsePolicy(name) }));
+  const choices = names.map((name) => ({ name, factory: name === 'static' ? undefined : parsePolicy(name) }));
+  const seen = new Map<string, string>();
+  for (const { name, factory } of choices) {
+    // A name without its number is the same as with the usual one.
+    const full = factory?.([]).name ?? name;
+    const before = seen.get(full);
+    if (before === name) throw new SetupError(`The policy ${name} is named twice.`);
+    if (before !== undefined) throw new SetupError(`${before} and ${name} are the same policy. Name one of them.`);
+    seen.set(full, name);
+  }
+  return choices;
 }
 
 function parsePolicy(text: string): PolicyFactory {

@@ -7,7 +7,7 @@ import type { PolicyFactory } from './policy.ts';
 const CONCURRENCY = 8;
 
 export function lruSleepersPolicy(sleepAfterMs: number): PolicyFactory {
-  return perModelPolicy({ name: 'lru-sleepers', isUrgent: true }, ({ minAwake, maxAwake }) => ({
+  return perModelPolicy({ name: `lru-sleepers-${sleepAfterMs / 1000}`, isUrgent: true }, ({ minAwake, maxAwake }) => ({
     everyMs: 0,
     decide: ({ queued, inFlight, replicas, pending }) =>
       countByIdleTimeout({

@@ -6,6 +6,7 @@ import type { SlotView } from '../../core/plan/snapshot.ts';
 import type { StepSample } from '../replica.ts';
 import type { SimRequest } from '../request.ts';
 import type { SimModel } from '../scenario.ts';
+import type { SleeperMemory } from '../sleeper-memory.ts';
 
 export interface PendingReading {
   readonly from: 'Staged' | 'Asleep';
@@ -54,6 +55,8 @@ export interface FleetSlots {
   readonly nowMs: number;
   readonly slots: readonly SlotView[];
   readonly sleepersPerSlotMax: number;
+  /** Missing: only their number is bounded. */
+  readonly memory?: SleeperMemory | undefined;
   nodeOf(podUid: string): string;
 }
 

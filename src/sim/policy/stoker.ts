@@ -17,6 +17,7 @@ import {
   TOKEN_GAP_MS_MAX,
 } from '../../core/plan/scale/settings.ts';
 import type { SimModel } from '../scenario.ts';
+import { weighModels } from '../sleeper-memory.ts';
 import type { FleetReading, ModelReading, PolicyFactory } from './policy.ts';
 
 const EVERY_MS = 1000;
@@ -59,9 +60,11 @@ export function stokerPolicy(options: StokerPolicyOptions = {}): PolicyFactory {
         options.onDecision?.(input, orders);
         return orders;
       },
-      planCopies({ nowMs, slots, sleepersPerSlotMax, nodeOf }) {
-        const budgetOf = () => ({ sleepersMax: sleepersPerSlotMax });
-        return copies.plan({ nowMs, slots, nodeOf, budgetOf, models: planner.copyModels(nowMs) });
+      planCopies({ nowMs, slots, sleepersPerSlotMax, memory, nodeOf }) {
+        const budgetOf = () => ({ sleepersMax: sleepersPerSlotMax, sleeperBytesMax: memory?.bytesMax });
+        const known = planner.copyModels(nowMs);
+        const models = memory === undefined ? known : weighModels(known, slots, memory);
+        return copies.plan({ nowMs, slots, nodeOf, budgetOf, models });
       },
     };
   };
@@ -100,6 +103,7 @@ function readInput(one: ModelReading, { nowMs, signalAgeMs }: FleetReading): Omi
     max: model.maxAwake,
     objective: { firstTokenMsMax: model.firstTokenMsMax, gapMsMax: TOKEN_GAP_MS_MAX, sequencesMax },
     ...(model.headroomRank === undefined ? {} : { headroomRank: model.headroomRank }),
+    ...(model.sleepAfterMs === undefined ? {} : { keepAliveMs: model.sleepAfterMs }),
     waitingTokens: waiting.map(({ promptTokens }) => promptTokens),
     oldestWaitMs: nowMs - (waiting[0]?.atMs ?? nowMs),
     engineTokens: one.replicas.reduce((sum, { promptBehind }) => sum + promptBehind, 0),

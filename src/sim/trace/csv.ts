@@ -2,7 +2,7 @@
 // (timestamp,prompt,output with seconds, and a model if there are several). The header says which it is.
 
 import type { Trace } from '../request.ts';
-import { collectTrace, type TraceRow } from './rows.ts';
+import { collectTrace, readLines, type TraceRow } from './rows.ts';
 import { refuseLine } from './trace-error.ts';
 
 interface Columns {
@@ -20,11 +20,10 @@ export function parseCsvTrace(name: string, text: string): Trace {
 
 function* readRows(name: string, text: string): Generator<TraceRow> {
   let columns: Columns | undefined;
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
-    if (line.trim() === '') continue;
-    const cells = line.split(',').map((cell) => cell.trim());
-    if (columns === undefined) columns = readHeader(name, index + 1, cells);
-    else yield readRow(name, index + 1, { cells, columns });
+  for (const { line, text: content } of readLines(name, text)) {
+    const cells = content.split(',').map((cell) => cell.trim());
+    if (columns === undefined) columns = readHeader(name, line, cells);
+    else yield readRow(name, line, { cells, columns });
   }
 }
 

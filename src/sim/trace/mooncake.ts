@@ -2,7 +2,7 @@
 // over: the blocks of a prompt (hash_ids) are not used, so no prompt is taken for cached.
 import { parseJsonObject } from '../../lib/json-text.ts';
 import type { Trace } from '../request.ts';
-import { collectTrace, type TraceRow } from './rows.ts';
+import { collectTrace, readLines, type TraceRow } from './rows.ts';
 import { refuseLine } from './trace-error.ts';
 
 export function parseMooncakeTrace(name: string, text: string): Trace {
@@ -10,9 +10,7 @@ export function parseMooncakeTrace(name: string, text: string): Trace {
 }
 
 function* readRows(name: string, text: string): Generator<TraceRow> {
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
-    if (line.trim() !== '') yield readRow(name, index + 1, line);
-  }
+  for (const { line, text: content } of readLines(name, text)) yield readRow(name, line, content);
 }
 
 function readRow(name: string, line: number, text: string): TraceRow {

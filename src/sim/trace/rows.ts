@@ -20,6 +20,27 @@ const TOKENS_MAX = 10_000_000;
 
 export const DEFAULT_MODEL = 'model';
 
+/**
+ * Lines with their numbers, one at a time: all lines of a large file at once would take more memory than the file. An empty
+ * line is where something is missing; at the end of a file it is nothing.
+ */
+export function* readLines(name: string, text: string): Generator<{ readonly line: number; readonly text: string }> {
+  let empty: number | undefined;
+  for (let line = 1, from = 0; from <= text.length; line += 1) {
+    const found = text.indexOf('\n', from);
+    const end = found < 0 ? text.length : found;
+    const content = text.slice(from, end).trim();
+    from = end + 1;
+    if (content === '') {
+      empty ??= line;
+      continue;
+    }
+    if (empty !== undefined)
+      throw refuseLine(name, empty, 'the line is empty; take it out if nothing is missing there');
+    yield { line, text: content };
+  }
+}
+
 export function collectTrace(name: string, rows: Iterable<TraceRow>): Trace {
   const requests: Trace['requests'][number][] = [];
   let first: number | undefined;

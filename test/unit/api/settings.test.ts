@@ -36,3 +36,14 @@ test('a bad value is refused with where it came from and what it is for', () => 
   );
   assert.throws(() => parseSettings('up', {}, { STOKER_LINK_PORT: '70000' }), /STOKER_LINK_PORT cannot be "70000"/);
 });
+
+test('peers of a NetworkPolicy are read from JSON, and what is none is refused in a sentence', () => {
+  const dnsTo = (text: string) => parseSettings('controller', {}, { STOKER_DNS_TO: text }).dnsTo;
+  assert.deepEqual(parseSettings('controller', {}, {}).dnsTo, [{ namespaceSelector: {} }]);
+  const peers = [{ podSelector: { matchLabels: { a: 'b' } } }, { ipBlock: { cidr: '169.254.20.10/32' } }];
+  assert.deepEqual(dnsTo(JSON.stringify(peers)), peers);
+  assert.deepEqual(dnsTo('[]'), []);
+  for (const bad of ['nonsense', '{}', '[{}]', '[{"ipBlock":"10.0.0.0/8"}]', '[{"pods":{}}]']) {
+    assert.throws(() => dnsTo(bad), /STOKER_DNS_TO cannot be .* it must be the JSON of a list of peers/, bad);
+  }
+});

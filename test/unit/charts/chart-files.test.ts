@@ -147,6 +147,23 @@ describe('alerts and graphs', () => {
     for (const query of queries) requireKnown(query);
   });
 
+  it('fire for what never happened, and for what happened once', () => {
+    const counters = metrics.filter(({ kind }) => kind !== 'gauge').map(({ name }) => name);
+    for (const { alert, expr } of alerts) {
+      const text = expr.replaceAll(/\s+/g, ' ');
+      // What lacks is no series, and not 0.
+      for (const [, name = ''] of text.matchAll(/\b(?:rate|increase)\((stoker_\w+)[^)]*\)\)? *(?:==|<)/g)) {
+        assert.fail(`${alert} asks whether ${name} stands still, which has no series before its first count`);
+      }
+      for (const [, name = ''] of text.matchAll(/\bincrease\((stoker_\w+)[^)]*\)\)? *> *0(?![.\d])/g)) {
+        assert.match(text, new RegExp(`unless [^>]*${name}\\{[^}]*\\} offset`), `${alert} sees the first ${name}`);
+      }
+      for (const [, name = ''] of text.matchAll(/\babsent\((stoker_\w+)/g)) {
+        assert.ok(!counters.includes(name), `${alert}: ${name} may lack where all is well`);
+      }
+    }
+  });
+
   it('look at their own namespace, and say what to do', () => {
     for (const { alert, expr, labels, annotations } of alerts) {
       for (const { labels: used } of findSelectors(expr)) assert.ok(used.includes('namespace'), alert);

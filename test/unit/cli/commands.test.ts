@@ -232,6 +232,10 @@ test('explain scale shows the sentence and every term of the controller', async 
   const controller = createServer((request, response) => {
     asked.push(request.headers.authorization);
     const known = request.url === '/explain/scale/demo';
+    if (request.url === '/explain/scale/standby') {
+      response.writeHead(503).end('This replica stands by. \u001b[2Jone leads: ask that one.\n');
+      return;
+    }
     response.writeHead(known ? 200 : 404).end(JSON.stringify(explanation));
   });
   await new Promise<void>((resolve) => controller.listen(0, '127.0.0.1', resolve));
@@ -248,6 +252,11 @@ test('explain scale shows the sentence and every term of the controller', async 
     );
     assert.deepEqual(JSON.parse((await run(['explain', 'scale', 'demo', '-o', 'json'], environment)).out), explanation);
     assert.match((await run(['explain', 'scale', 'x'], environment)).err, /no decision about a model named x/);
+    const standing = (await run(['explain', 'scale', 'standby'], environment)).err;
+    assert.match(
+      standing,
+      /^(?:stoker: )?http:\/\/127\.0\.0\.1:\d+ answered: This replica stands by\. \[2Jone leads: ask that one\.\n$/,
+    );
     assert.deepEqual(new Set(asked), new Set(['Bearer secret']));
   } finally {
     controller.closeAllConnections();

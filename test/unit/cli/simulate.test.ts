@@ -89,6 +89,83 @@ test('--faults breaks the same things for every policy, and each row is told wha
   assert.doesNotMatch((await simulate(...args.slice(0, -2))).out, /wakes? failed/);
 });
 
+test('--sleep-after is the time that a model stays awake without requests', async () => {
+  const path = trace('timestamp,prompt,output\n0,100,10\n20,100,10\n400,100,10\n');
+  const run = async (...args: readonly string[]) => {
+    const { out } = await simulate('--trace', path, '--policy', 'stoker', '--slots', '2', '--json', ...args);
+    const { results } = JSON.parse(out) as {
+      results: readonly { awakeHours: number; metBy: { Awake: number; Asleep: number } }[];
+    };
+    return results[0]!;
+  };
+  const short = await run('--sleep-after', '5');
+  const unsaid = await run();
+  const long = await run('--sleep-after', '500');
+  assert.deepEqual(
+    [short, unsaid, long].map(({ metBy }) => [metBy.Awake, metBy.Asleep]),
+    [
+      [0, 3],
+      [1, 2],
+      [2, 1],
+    ],
+  );
+  assert.ok(short.awakeHours < unsaid.awakeHours && unsaid.awakeHours < long.awakeHours);
+});
+
+/** A policy's requests by what they found, of twelve models on four slots. */
+async function metBy(...args: readonly string[]) {
+  const load = ['--load', 'zipf', '--models', '12', '--slots', '4', '--rate', '1', '--hours', '0.1'];
+  const { out } = await simulate(...load, '--profile', 'Size7B', '--policy', 'stoker', '--json', ...args);
+  const { results } = JSON.parse(out) as { results: { metBy: { Awake: number; Asleep: number; Staged: number } }[] };
+  return results[0]!.metBy;
+}
+
+test('--sleeper-bytes bounds the memory of the sleepers of a slot: fewer bytes, more starts', async () => {
+  const starts: number[] = [];
+  // Room for 1, 2 and 8 instances of 24.6 GB, with the one that is awake.
+  for (const bytes of ['25000000000', '50000000000', '200000000000'])
+    starts.push((await metBy('--sleeper-bytes', bytes)).Staged);
+  assert.ok(starts[0]! > starts[1]! && starts[1]! > starts[2]! && starts[2] === 0, starts.join());
+});
+
+test('--sleeper-bytes for one: of two models that take turns in a slot, the other one is always started', async () => {
+  const turns = Array.from({ length: 10 }, (_, turn) => `${turn * 300},100,10,${turn % 2 === 0 ? 'a' : 'b'}`);
+  const path = trace(`timestamp,prompt,output,model\n${turns.join('\n')}\n`);
+  for (const policy of ['stoker', 'lru-sleepers-10']) {
+    const run = async (...args: readonly string[]) => {
+      const { out } = await simulate('--trace', path, '--policy', policy, '--slots', '1', '--json', ...args);
+      return (JSON.parse(out) as { results: { starts: number; wakes: number }[] }).results[0]!;
+    };
+    const one = await run('--sleeper-bytes', '150000000000');
+    const two = await run('--sleeper-bytes', '300000000000');
+    assert.ok(one.starts >= 9, `${policy}: ${one.starts} starts`);
+    assert.deepEqual([two.starts, two.wakes], [0, 10], policy);
+  }
+});
+
+test('--sleeper-bytes that hold everything change nothing', async () => {
+  assert.deepEqual(await metBy('--sleeper-bytes', '99000000000000'), await metBy());
+  const occupied = await metBy('--sleeper-bytes', '99000000000000', '--occupied');
+  assert.deepEqual(occupied, await metBy('--occupied'));
+});
+
+test('--sleeper-bytes: models take turns in what is asleep at first, and idle models count', async () => {
+  const path = trace('timestamp,prompt,output,model\n0,100,10,a\n0,100,10,b\n');
+  const run = async (...args: readonly string[]) => {
+    // Of what this policy says nothing is more likely than other things, so what is trimmed would be the same everywhere.
+    const { out } = await simulate('--trace', path, '--policy', 'lru-sleepers', '--slots', '2', '--json', ...args);
+    return (JSON.parse(out) as { results: { metBy: { Asleep: number } }[] }).results[0]!.metBy.Asleep;
+  };
+  // 148.6 GB each.
+  assert.equal(await run('--sleeper-bytes', '150000000000'), 2);
+  assert.equal(await run('--sleeper-bytes', '300000000000', '--occupied'), 2);
+});
+
+test('two targets of one policy are two rows that can be told apart', async () => {
+  const { out } = await simulate('--trace', trace(small), '--policy', 'lru-sleepers,lru-sleepers-60');
+  assert.match(out, /\nlru-sleepers-300 .*\nlru-sleepers-60 /);
+});
+
 const wrong: readonly [string, () => readonly string[], RegExp][] = [
   [
     'a bad line',
@@ -113,6 +190,81 @@ const wrong: readonly [string, () => readonly string[], RegExp][] = [
     'a fault that is not there',
     () => ['--trace', trace(small), '--faults', 'wakesFail=1'],
     /no fault named "wakesFail"\. There are wakeFails, leakMiB, silences,/,
+  ],
+  [
+    'more requests than fit',
+    () => ['--load', 'step', '--hours', '1000000'],
+    /5000000 requests, and this would be 14400/,
+  ],
+  [
+    'a trace times too much',
+    () => ['--trace', trace(small), '--times', '5000000'],
+    /15000000 \(3 in the trace × 5000000\)/,
+  ],
+  ['more models than fit', () => ['--load', 'zipf', '--models', '1000000000'], /1000000000 models are above the most/],
+  [
+    'more sleepers than a Pool allows',
+    () => ['--load', 'step', '--sleepers-per-slot', '65'],
+    /65 sleepers in a slot are above the most that a Pool allows \(64\)/,
+  ],
+  [
+    'more silences than fit',
+    () => ['--load', 'step', '--rate', '0.01', '--hours', '10000', '--faults', 'silences=1000/h'],
+    /silences in --faults: 1000 an hour × \d+\.\d h = \d{7}, and a run has 10000 at most/,
+  ],
+  [
+    'more lost nodes than fit',
+    () => ['--load', 'step', '--rate', '0.01', '--hours', '10000', '--faults', 'nodeLoss=2/h'],
+    /nodeLoss in --faults: 2 an hour/,
+  ],
+  ['a load without a request', () => ['--load', 'step', '--rate', '0.000001'], /No request comes in this load step/],
+  ['more slots than there are', () => ['--load', 'step', '--slots', '20000'], /20000 slots are above the most/],
+  ['models of a load of one', () => ['--load', 'step', '--models', '3'], /is of one model/],
+  ['a policy twice', () => ['--load', 'step', '--policy', 'stoker,stoker'], /The policy stoker is named twice/],
+  [
+    'a fixed fleet that does not fit',
+    () => ['--load', 'step', '--slots', '3', '--policy', 'static-100'],
+    /static-100 needs 100 slots, and there are 3/,
+  ],
+  [
+    'a fixed fleet that does not fit for all models',
+    () => ['--load', 'zipf', '--models', '4', '--slots', '7', '--policy', 'static-2'],
+    /static-2 needs 2 × 4 models = 8 slots, and there are 7/,
+  ],
+  [
+    'a policy with its usual number beside it',
+    () => ['--load', 'step', '--policy', 'kpa,kpa-7'],
+    /kpa and kpa-7 are the same policy/,
+  ],
+  [
+    'a goal without the fleet that has one',
+    () => ['--load', 'step', '--policy', 'kpa', '--goal', '95'],
+    /--goal is about the policy static, which --policy does not name/,
+  ],
+  [
+    'memory for no sleeper',
+    () => ['--load', 'step', '--sleeper-bytes', '1000000000'],
+    /1000000000 bytes are too few for a sleeper: one holds 148589934592/,
+  ],
+  [
+    'memory for the idle model alone',
+    () => ['--load', 'step', '--occupied', '--sleeper-bytes', '150000000000'],
+    /too few for a sleeper: one and the idle model hold 297179869184/,
+  ],
+  [
+    'memory for sleepers where none may sleep',
+    () => ['--load', 'step', '--sleepers-per-slot', '0', '--sleeper-bytes', '150000000000'],
+    /The memory of sleepers says nothing where none may sleep/,
+  ],
+  [
+    'a time to sleep for others',
+    () => ['--load', 'step', '--policy', 'lru-sleepers', '--sleep-after', '60'],
+    /--sleep-after is about the policy stoker/,
+  ],
+  [
+    'headroom for others',
+    () => ['--load', 'step', '--policy', 'kpa,static', '--headroom', 'strict'],
+    /--headroom is about the policy stoker/,
   ],
   ['a page that cannot be written', () => ['--trace', trace(small), '--html', folder], /cannot be written/],
 ];

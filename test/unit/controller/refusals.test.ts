@@ -16,7 +16,7 @@ const rows: readonly (readonly [string, string, RegExp])[] = [
   [
     'pods "cpu-1" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true',
     'PodSecurityRefused',
-    /runAsNonRoot.*enforce=baseline/,
+    /runAsNonRoot.*enforce=baseline, or set spec\.pod\.security of the Pool to Restricted\./,
   ],
   ['admission webhook "x.example.com" denied the request: no.', 'ServerRefused', /denied the request: no\)\. Look/],
 ];

@@ -229,6 +229,7 @@ describe('a source', () => {
   for (const [what, weights, reason] of [
     ['a missing Secret', { hub: { repo: 'a/b' }, credentialsSecretName: 'none' }, 'SecretMissing'],
     ['our own Secret', { hub: { repo: 'a/b' }, credentialsSecretName: 'stoker-slot-keys' }, 'SecretForbidden'],
+    ['that of the link', { hub: { repo: 'a/b' }, credentialsSecretName: 'stoker-link-tls' }, 'SecretForbidden'],
     ['the address of a cloud', { http: { files: [{ url: 'http://169.254.169.254/x', sha256 }] } }, 'AddressRefused'],
   ] as const) {
     test(`${what} is refused`, async () => {

@@ -137,7 +137,7 @@ describe('tables', () => {
 describe('demand', () => {
   test('is summed over routers, and leases run out', () => {
     const [one, other] = [join('a'), join('b')];
-    demand(one, { queued: 2, oldestQueuedMs: 50, wakeLeaseMs: 1000 });
+    demand(one, { queued: 2, oldestQueuedMs: 50, wakeLeaseMs: 1000, engineTokens: 300 });
     demand(other, { queued: 1, inFlight: 3, oldestQueuedMs: 10 });
     const nowMs = clock.nowMs() + 400;
     assert.deepEqual(sumLoads(fleet.routers.values(), nowMs).get('m'), {
@@ -146,6 +146,7 @@ describe('demand', () => {
       oldestQueuedMs: 450,
       wakeLeaseMs: 600,
       waitingTokens: [0, 0, 0],
+      engineTokens: 300,
     });
   });
 

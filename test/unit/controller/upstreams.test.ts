@@ -78,14 +78,28 @@ describe('the key of an upstream', () => {
     });
   }
 
-  test('is never the seed of the slot keys', async () => {
-    const text = base64('s'.repeat(32));
-    await cluster.create(kinds.Secret, { ...secret({ seed: text }), metadata: { name: 'stoker-slot-keys' } });
-    const annotations = { 'stoker.dev/api-key': 'stoker-slot-keys/seed' };
-    await cluster.patch(kinds.ModelRevision, 'large-1', { metadata: { annotations } });
+  for (const name of ['stoker-slot-keys', 'stoker-link-tls']) {
+    test(`is never in the Secret ${name}, which is Stoker's own`, async () => {
+      await cluster.create(kinds.Secret, { ...secret({ entry: base64('s'.repeat(32)) }), metadata: { name } });
+      const annotations = { 'stoker.dev/api-key': `${name}/entry` };
+      await cluster.patch(kinds.ModelRevision, 'large-1', { metadata: { annotations } });
+      await upstreams.reconcile('large-1', signal);
+      const found = upstreams.stateOf(revision(`${name}/entry`));
+      assert.equal(found.type === 'refused' && found.reason, 'SecretForbidden');
+    });
+  }
+
+  test('that the controller may not read is refused, with the value of the chart that lets it', async () => {
+    cluster.read = async () => ({
+      ok: false,
+      error: { reason: 'Forbidden', message: 'secrets "house-api" is forbidden' },
+    });
     await upstreams.reconcile('large-1', signal);
-    const found = upstreams.stateOf(revision('stoker-slot-keys/seed'));
-    assert.equal(found.type === 'refused' && found.reason, 'SecretForbidden');
+    const found = state();
+    assert.equal(
+      found.type === 'refused' && found.message,
+      'The controller may not read the Secret house-api. Name it in rbac.readSecrets of the chart, or change spec.version.remote.apiKeySecretRef.',
+    );
   });
 
   test('stays while its Secret cannot be read for a moment, and is told anew only when it changed', async () => {

@@ -70,6 +70,20 @@ test('it is renewed every 2 s, and only its time changes', async () => {
   assert.equal(memory.lease?.spec?.renewTime, renderMicroTime(clock));
 });
 
+test('one that stands by is told who leads, and that nobody does once the Lease may be taken', async () => {
+  const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
+  const first = await campaign(candidate(clock, { store: memory.store() }), never);
+  const told: (string | undefined)[] = [];
+  const onHolder = (holder: string | undefined) => void told.push(holder);
+  const second = follow(campaign(candidate(clock, { store: memory.store(), holder: 'b', onHolder }), never));
+  await pass(clock, 10_000);
+  assert.deepEqual([...new Set(told)], ['a']);
+  await first.release();
+  await pass(clock, 2000);
+  assert.equal(epochOf(second), 2);
+  assert.equal(told.at(-1), undefined);
+});
+
 test('one that stands by takes over within 2 s when the Lease is given back, with the next epoch', async () => {
   const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   const first = await campaign(candidate(clock, { store: memory.store() }), never);

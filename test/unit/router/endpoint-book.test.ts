@@ -72,12 +72,25 @@ describe('what is known of an endpoint', () => {
   test('what is in flight there is counted after the row is gone', () => {
     const { book } = createBook();
     const inFlight = () => book.states(table.endpoints)[0]?.inFlight;
-    book.take(instance);
+    const taken = book.take(instance, 0);
     book.update(emptyTable, { ...nothing, endpoints: true });
     assert.equal(inFlight(), 1);
-    book.release(instance);
+    taken.release();
     book.update(emptyTable, { ...nothing, endpoints: true });
-    book.release(instance);
     assert.equal(inFlight(), 0);
+  });
+
+  test('a prompt is unread until its first content or its end, and those behind the first one wait', () => {
+    const { book } = createBook();
+    const unread = () => [book.states(table.endpoints)[0]?.unreadTokens, book.behindTokens(table.endpoints)];
+    const [first, second, third] = [900, 30, 0].map((tokens) => book.take(instance, tokens));
+    assert.deepEqual(unread(), [930, 30]);
+    first?.read();
+    assert.deepEqual(unread(), [30, 0]);
+    first?.release();
+    second?.release();
+    third?.release();
+    assert.deepEqual(unread(), [0, 0]);
+    assert.equal(book.states(table.endpoints)[0]?.inFlight, 0);
   });
 });

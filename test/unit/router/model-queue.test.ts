@@ -7,7 +7,7 @@ import { createManualClock } from '../../../src/lib/clock.ts';
 import { createRng } from '../../../src/lib/rng.ts';
 import { routerBounds } from '../../../src/router/bounds.ts';
 import { createEndpointBook } from '../../../src/router/queue/endpoint-book.ts';
-import { createModelQueue, type Grant, type Place } from '../../../src/router/queue/model-queue.ts';
+import { createModelQueue, type Grant, type Place, type QueueRequest } from '../../../src/router/queue/model-queue.ts';
 import { type TableParts, wholeTable } from '../../support/running-router.ts';
 
 const address = '127.0.0.1:1';
@@ -41,7 +41,7 @@ function createRig(bounds: Partial<typeof routerBounds> = {}, perReadingMs = 0) 
       book.update(table, everything);
       queue.onTableChange();
     },
-    enter: (id: string, changes: { tenant?: string; orderMs?: number; onTableChange?: () => void } = {}) =>
+    enter: (id: string, changes: Partial<QueueRequest> = {}) =>
       queue.enter({
         id,
         tenant: 'a',
@@ -49,6 +49,7 @@ function createRig(bounds: Partial<typeof routerBounds> = {}, perReadingMs = 0) 
         bytes: 1,
         orderMs: 0,
         promptTokens: 7,
+        showsReading: true,
         onTableChange: () => {},
         ...changes,
       }),
@@ -104,6 +105,38 @@ describe('the queue of a model', () => {
     await settled();
     assert.deepEqual(order, ['one', 'two', 'three']);
     assert.equal(rig.queue.demand().inFlight, 2);
+  });
+
+  test('holds back who would wait behind a long prompt, until that is read', async () => {
+    const rig = createRig();
+    rig.setTable({ endpoints: [{ address, share: 4 }] });
+    const grants = new Map<string, Grant>();
+    const enter = (id: string, promptTokens: number, showsReading = true) =>
+      void rig
+        .enter(id, { promptTokens, showsReading })
+        ?.granted(new AbortController().signal)
+        .then((grant) => grants.set(id, grant));
+    enter('short', 100);
+    enter('long', 5000);
+    enter('held', 10);
+    await settled();
+    assert.deepEqual([...grants.keys()], ['short', 'long'], 'what is read first is less than a step');
+    assert.deepEqual([rig.queue.demand().queued, rig.queue.demand().engineTokens], [1, 5000]);
+    grants.get('short')?.read();
+    assert.equal(rig.queue.demand().engineTokens, undefined, 'the long one is being read');
+    await settled();
+    assert.equal(grants.size, 2);
+    grants.get('long')?.read();
+    await settled();
+    assert.ok(grants.has('held'));
+    // Of an answer that comes whole nobody sees when its prompt is read.
+    enter('whole', 5000, false);
+    enter('next', 10);
+    await settled();
+    assert.ok(!grants.has('next'), 'the share is used up');
+    grants.get('short')?.release();
+    await settled();
+    assert.ok(grants.has('next'));
   });
 
   test('tells the controller at once only when somebody waits who waited before nobody', () => {

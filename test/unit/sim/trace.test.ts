@@ -42,7 +42,10 @@ const refused: readonly [string, string, RegExp][] = [
   ['no such columns', 'time,in,out\n1,2,3\n', /^f:1: .*must name the columns/],
   ['too few columns', 'timestamp,prompt,output\n1,2,3\n2,3\n', /^f:3: there are 2 columns and the first line names 3/],
   ['a negative time', 'timestamp,prompt,output\n-1,2,3\n', /^f:2: the time is not a time/],
-  ['a time that goes back', 'timestamp,prompt,output\n5,2,3\n\n4.5,2,3\n', /^f:4: the time is 500 ms before/],
+  ['a time that goes back', 'timestamp,prompt,output\n5,2,3\n4.5,2,3\n', /^f:3: the time is 500 ms before/],
+  ['an empty line', 'timestamp,prompt,output\n5,2,3\n\n6,2,3\n', /^f:3: the line is empty/],
+  ['several, the first of them', 'timestamp,prompt,output\n5,2,3\r\n \r\n\r\n6,2,3\n', /^f:3: the line is empty/],
+  ['an empty first line', '\ntimestamp,prompt,output\n5,2,3\n', /^f:1: the line is empty/],
   ['a hole', 'timestamp,prompt,output\n0,1,1\n90000,1,1\n', /^f:3: nothing came for 25\.0 hours/],
   [
     'tokens that are no number',
@@ -60,6 +63,11 @@ const refused: readonly [string, string, RegExp][] = [
     '{"timestamp":0,"input_length":1,"output_length":1}\n[1]\n',
     /^f:2: it is not a JSON object/,
   ],
+  [
+    'an empty line among JSON lines',
+    '{"timestamp":0,"input_length":1,"output_length":1}\n\n{"timestamp":1,"input_length":1,"output_length":1}\n',
+    /^f:2: the line is empty/,
+  ],
   ['text for a number', '{"timestamp":"0","input_length":1,"output_length":1}\n', /^f:1: .*must be numbers/],
   ['a negative time in JSON', '{"timestamp":-2,"input_length":1,"output_length":1}\n', /^f:1: the time is not a time/],
 ];
@@ -72,6 +80,11 @@ for (const [what, text, sentence] of refused) {
     );
   });
 }
+
+test('empty lines at the end are no gap', () => {
+  for (const end of ['', '\n', '\r\n', '\n\n \n'])
+    assert.equal(parseTrace('f', `timestamp,prompt,output\n5,2,3${end}`).requests.length, 1);
+});
 
 test('whatever the bytes are, they make a trace in order of time or one sentence', () => {
   const cell = fc.oneof(

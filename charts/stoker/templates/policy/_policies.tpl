@@ -39,10 +39,12 @@
     - expression: request.operation != 'CREATE'
       message: ModelRevisions are made by the controller. Change spec.version of the Model, and it makes a new one.
       reason: Forbidden
+    # Where a path, an address or a Secret is taken from: another one would be read, or sent to that address, unseen.
     - expression: >-
         request.operation != 'UPDATE' ||
-        object.metadata.?annotations[?'stoker.dev/weights-path'].orValue('') == oldObject.metadata.?annotations[?'stoker.dev/weights-path'].orValue('')
-      message: The annotation stoker.dev/weights-path is written by the controller. Change spec.version.weights of the Model instead.
+        ['stoker.dev/version', 'stoker.dev/weights-path', 'stoker.dev/source-secret', 'stoker.dev/api-key'].all(name,
+        object.metadata.?annotations[?name] == oldObject.metadata.?annotations[?name])
+      message: The annotations stoker.dev/version, weights-path, source-secret and api-key are written by the controller. Change spec.version of the Model instead.
       reason: Forbidden
 - name: status
   holds: others

@@ -32,64 +32,110 @@ export interface CopyPlan {
   readonly gain: number;
 }
 
-type TakenShare = (slot: string, model: string) => number;
-
-/** Waiting for each millisecond, with copies in these slots. */
-export function waitingWith(model: CopyModel, slots: readonly string[], takenShare: TakenShare): number {
-  if (slots.length === 0) return model.usesPerMs * model.startMs;
-  const allTaken = slots.reduce((share, slot) => share * takenShare(slot, model.name), 1);
+/** Waiting for each millisecond. `allTaken`: share of the time that the slots of all copies are taken; undefined without a copy. */
+export function waitingWith(model: CopyModel, allTaken: number | undefined): number {
+  if (allTaken === undefined) return model.usesPerMs * model.startMs;
   return model.usesPerMs * allTaken * model.blockedMs;
 }
 
 export interface CopyWorld {
   readonly models: ReadonlyMap<string, CopyModel>;
   readonly slots: readonly CopySlot[];
-  readonly takenShare: TakenShare;
+  takenShare(slot: string, model: string): number;
   /** Whether the slot may have a copy of the model. Missing: every slot may. */
   mayHold?(slot: string, model: string): boolean;
 }
 
+/** A world with the copies of each model. Made once for all slots that are looked at in it. */
+export interface Copies {
+  readonly world: CopyWorld;
+  readonly byModel: ReadonlyMap<string, CopiesOfModel>;
+}
+
+interface CopiesOfModel {
+  /** How much of the time the slot of each copy is taken. */
+  readonly takenShares: ReadonlyMap<string, number>;
+  readonly allTaken: number | undefined;
+}
+
+export function listCopies(world: CopyWorld): Copies {
+  const shares = new Map([...world.models.keys()].map((model) => [model, new Map<string, number>()]));
+  for (const { name, models } of world.slots)
+    for (const model of models) shares.get(model)?.set(name, world.takenShare(name, model));
+  const byModel = new Map<string, CopiesOfModel>();
+  for (const [model, takenShares] of shares)
+    byModel.set(model, { takenShares, allTaken: allTakenBut(undefined, takenShares) });
+  return { world, byModel };
+}
+
+/** Share of the time that all of them are taken, without the one in this slot. */
+function allTakenBut(without: string | undefined, takenShares: ReadonlyMap<string, number>): number | undefined {
+  let all: number | undefined;
+  for (const [slot, share] of takenShares) if (slot !== without) all = (all ?? 1) * share;
+  return all;
+}
+
 /** What would be lost without the copy in this slot. */
-export function worthOfCopy(world: CopyWorld, model: string, slot: string): number {
-  const known = world.models.get(model);
-  if (known === undefined) return 0;
-  const all = slotsOf(world, model);
-  const others = all.filter((name) => name !== slot);
-  return waitingWith(known, others, world.takenShare) - waitingWith(known, all, world.takenShare);
+export function worthOfCopy({ world, byModel }: Copies, model: string, slot: string): number {
+  const [known, copies] = [world.models.get(model), byModel.get(model)];
+  if (known === undefined || copies === undefined) return 0;
+  return waitingWith(known, allTakenBut(slot, copies.takenShares)) - waitingWith(known, copies.allTaken);
 }
 
 /** A copy has to save its making in this time. */
 const PAY_BACK_MS = 1_200_000;
 
-/** The copy that saves most, if it is worth a start: who is needed in that slot meanwhile waits for half of it. */
-export function planCopy(world: CopyWorld): CopyPlan | undefined {
-  const have = new Map([...world.models.keys()].map((model) => [model, slotsOf(world, model)]));
-  const free = world.slots.filter(({ isFree, sleepersMax }) => isFree && sleepersMax > 0);
-  return free
-    .flatMap((slot) => bestFor(world, slot, have) ?? [])
+/** The copy that saves most in one of these slots, if it is worth a start: who is needed there meanwhile waits for half of it. */
+export function planCopy(copies: Copies, slots: readonly CopySlot[]): CopyPlan | undefined {
+  return slots
+    .filter(mayGetCopy)
+    .flatMap((slot) => bestFor(copies, slot) ?? [])
     .reduce<CopyPlan | undefined>(
       (best, plan) => (best === undefined || plan.gain > best.gain ? plan : best),
       undefined,
     );
 }
 
-function bestFor(world: CopyWorld, slot: CopySlot, have: ReadonlyMap<string, string[]>): CopyPlan | undefined {
-  let best: (CopyPlan & { readonly value: number }) | undefined;
-  for (const model of world.models.values()) {
-    if (slot.models.includes(model.name) || world.mayHold?.(slot.name, model.name) === false) continue;
-    const room = makeRoom(world, slot, model);
-    if (room === undefined) continue;
-    const slots = have.get(model.name) ?? [];
-    const before = waitingWith(model, slots, world.takenShare);
-    const gain = before - waitingWith(model, [...slots, slot.name], world.takenShare) - room.worth;
-    const value = perByte(gain, model);
-    const isWorthIt = gain * PAY_BACK_MS > harmOfStart(world, slot, model);
-    if (isWorthIt && (best === undefined || value > best.value))
-      best = { slot: slot.name, model: model.name, instead: room.instead, gain, value };
+export function mayGetCopy({ isFree, sleepersMax }: CopySlot): boolean {
+  return isFree && sleepersMax > 0;
+}
+
+interface WeighedPlan extends CopyPlan {
+  /** By which models are compared in one slot. */
+  readonly value: number;
+}
+
+function bestFor(copies: Copies, slot: CopySlot): CopyPlan | undefined {
+  const { models, mayHold } = copies.world;
+  const held = readHeld(copies, slot);
+  let best: WeighedPlan | undefined;
+  for (const model of models.values()) {
+    if (slot.models.includes(model.name)) continue;
+    const plan = weighCopy(copies, { slot, held }, model);
+    if (plan === undefined || (best !== undefined && !(plan.value > best.value))) continue;
+    // Asked last: it is the dearest question.
+    if (mayHold?.(slot.name, model.name) !== false) best = plan;
   }
   if (best === undefined) return undefined;
   const { value: _, ...plan } = best;
   return plan;
+}
+
+interface HeldSlot {
+  readonly slot: CopySlot;
+  readonly held: Held;
+}
+
+/** Undefined: there is no room, or it is not worth a start. */
+function weighCopy({ world, byModel }: Copies, at: HeldSlot, model: CopyModel): WeighedPlan | undefined {
+  const room = makeRoom(at, model);
+  if (room === undefined) return undefined;
+  const { name: slot } = at.slot;
+  const allTaken = byModel.get(model.name)?.allTaken;
+  const after = waitingWith(model, (allTaken ?? 1) * world.takenShare(slot, model.name));
+  const gain = waitingWith(model, allTaken) - after - room.worth;
+  if (!(gain * PAY_BACK_MS > harmOfStart(at.held, model))) return undefined;
+  return { slot, model: model.name, instead: room.instead, gain, value: perByte(gain, model) };
 }
 
 /** What is worth the same in less memory goes first. Of unknown size are all alike. */
@@ -97,27 +143,42 @@ function perByte(worth: number, { asleepBytes = 0 }: Pick<CopyModel, 'asleepByte
   return worth / Math.max(1, asleepBytes);
 }
 
-/** What is lost for one more copy: nothing while there is room, else the sleeper whose loss costs least of those that make it. */
-function makeRoom(
-  world: CopyWorld,
-  slot: CopySlot,
-  model: CopyModel,
-): { readonly instead: string | undefined; readonly worth: number } | undefined {
-  const bytesOf = (name: string) => world.models.get(name)?.asleepBytes ?? 0;
-  const held = slot.models.reduce((sum, name) => sum + bytesOf(name), 0);
-  const lacking = held + (model.asleepBytes ?? 0) - (slot.sleeperBytesMax ?? Number.POSITIVE_INFINITY);
-  if (slot.models.length < slot.sleepersMax && lacking <= 0) return { instead: undefined, worth: 0 };
-  const enough = slot.models.filter((name) => bytesOf(name) >= lacking);
-  const worths = enough.map((name) => ({ instead: name, worth: worthOfCopy(world, name, slot.name) }));
-  return worths.sort((a, b) => a.worth - b.worth)[0];
+/** What a slot holds, read once for all models that are weighed for it. */
+interface Held {
+  readonly bytes: number;
+  readonly usesPerMs: number;
+  /** Those whose loss costs least first. Looked at when the slot is full. */
+  worths(): readonly { readonly name: string; readonly bytes: number; readonly worth: number }[];
 }
 
-function slotsOf(world: CopyWorld, model: string): string[] {
-  return world.slots.filter(({ models }) => models.includes(model)).map(({ name }) => name);
+function readHeld(copies: Copies, { name: slot, models }: CopySlot): Held {
+  const modelOf = (name: string) => copies.world.models.get(name);
+  const bytesOf = (name: string) => modelOf(name)?.asleepBytes ?? 0;
+  let worths: ReturnType<Held['worths']> | undefined;
+  return {
+    bytes: models.reduce((sum, name) => sum + bytesOf(name), 0),
+    usesPerMs: models.reduce((sum, name) => sum + (modelOf(name)?.usesPerMs ?? 0), 0),
+    worths() {
+      worths ??= models
+        .map((name) => ({ name, bytes: bytesOf(name), worth: worthOfCopy(copies, name, slot) }))
+        .sort((a, b) => a.worth - b.worth);
+      return worths;
+    },
+  };
+}
+
+/** What is lost for one more copy: nothing while there is room, else the sleeper whose loss costs least of those that make it. */
+function makeRoom(
+  { slot, held }: HeldSlot,
+  { asleepBytes = 0 }: CopyModel,
+): { readonly instead: string | undefined; readonly worth: number } | undefined {
+  const lacking = held.bytes + asleepBytes - (slot.sleeperBytesMax ?? Number.POSITIVE_INFINITY);
+  if (slot.models.length < slot.sleepersMax && lacking <= 0) return { instead: undefined, worth: 0 };
+  const least = held.worths().find(({ bytes }) => bytes >= lacking);
+  return least === undefined ? undefined : { instead: least.name, worth: least.worth };
 }
 
 /** Waiting of the neighbours while it starts, in milliseconds. */
-function harmOfStart(world: CopyWorld, slot: CopySlot, { startMs }: CopyModel): number {
-  const uses = slot.models.reduce((sum, model) => sum + (world.models.get(model)?.usesPerMs ?? 0), 0);
-  return uses * startMs * (startMs / 2);
+function harmOfStart({ usesPerMs }: Held, { startMs }: CopyModel): number {
+  return usesPerMs * startMs * (startMs / 2);
 }

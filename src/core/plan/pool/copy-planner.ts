@@ -1,10 +1,10 @@
-// Which sleeping copies are being made: one at a time on each node, in slots that stand free. Remembers what it asked for until it
-// is there, was given up, or took too long. Must never take a slot from anybody: placement sees to that.
+// Which sleeping copies are being made: one at a time on each node and two in a pool, in slots that stand free. Remembers what
+// it asked for until it is there, was given up, or took too long. Must never take a slot from anybody: placement sees to that.
 
 import { residentRungs } from '../../../api/link.ts';
 import type { CopyOrder } from '../placement.ts';
 import { awakeIn, type SlotView } from '../snapshot.ts';
-import { type CopyModel, type CopySlot, planCopy } from './copies.ts';
+import { type CopyModel, type CopyPlan, type CopySlot, listCopies, mayGetCopy, planCopy } from './copies.ts';
 import { createSlotUse, type SlotUse } from './slot-use.ts';
 
 export interface CopyInput {
@@ -31,10 +31,21 @@ export interface CopyPlanner {
 
 interface Making {
   readonly order: CopyOrder;
+  readonly pool: string;
   readonly sinceMs: number;
 }
 
 const LOOK_EVERY_MS = 5000;
+/**
+ * A look weighs so many models in slots, a few milliseconds of work, but no fewer than those of one node. It goes on with the
+ * next nodes at the next look: of a hundred models that is a hundred free slots, and a thousand of them take 50 s.
+ */
+export const WEIGHED_MAX = 10_000;
+/**
+ * The slots of a pool read their weights over one link, from a claim or a registry, and what callers wait for goes over it as
+ * well. Two starts fill such a link (scaling.md §2.4); these are for nobody yet, so more of them wait.
+ */
+export const MAKING_MAX = 2;
 /** A slot is told within this time, or something else took it. */
 const BEGIN_MS_MAX = 3000;
 const MAKE_MS_MAX = 900_000;
@@ -43,6 +54,7 @@ export function createCopyPlanner(): CopyPlanner {
   const use = createSlotUse();
   const making = new Map<string, Making>();
   let lookedMs = Number.NEGATIVE_INFINITY;
+  let lookedAt: string | undefined;
   return {
     plan(input) {
       const { nowMs, slots } = input;
@@ -50,7 +62,9 @@ export function createCopyPlanner(): CopyPlanner {
       forget(making, input);
       if (nowMs - lookedMs >= LOOK_EVERY_MS) {
         lookedMs = nowMs;
-        for (const [podUid, order] of look(input, { use, making })) making.set(podUid, { order, sinceMs: nowMs });
+        const { found, last } = look(input, { use, making, after: lookedAt });
+        lookedAt = last;
+        for (const [podUid, begun] of found) making.set(podUid, begun);
       }
       return new Map([...making].map(([podUid, { order }]) => [podUid, order]));
     },
@@ -73,25 +87,75 @@ function forget(making: Map<string, Making>, { nowMs, slots }: CopyInput): void 
   }
 }
 
-/** One for each node on which none is being made. */
+/** One for each node on which none is being made, of the nodes that come after the last one that was looked at. */
 function look(
   input: CopyInput,
-  { use, making }: { use: SlotUse; making: ReadonlyMap<string, Making> },
-): Map<string, CopyOrder> {
-  const all = input.slots.map((slot) => readSlot(slot, input.budgetOf(slot)));
+  { use, making, after }: { use: SlotUse; making: ReadonlyMap<string, Making>; after: string | undefined },
+): { readonly found: ReadonlyMap<string, Making>; readonly last: string | undefined } {
+  const { nowMs, models, mayHold } = input;
+  const room = readRoom(input.slots, making);
   const busyNodes = new Set([...making.keys()].map((podUid) => input.nodeOf(podUid)));
-  const found = new Map<string, CopyOrder>();
-  for (const node of new Set(input.slots.map((slot) => input.nodeOf(slot.podUid)))) {
-    if (busyNodes.has(node)) continue;
-    const slots = all.map((slot) => (input.nodeOf(slot.name) === node ? slot : { ...slot, isFree: false }));
-    const takenShare = (slot: string, model: string) => use.takenShare(slot, model);
-    const { models, mayHold } = input;
-    const plan = planCopy({ models, slots, takenShare, ...(mayHold === undefined ? {} : { mayHold }) });
-    if (plan === undefined) continue;
-    const { model, slot, instead } = plan;
-    found.set(slot, { revision: model, ...(instead === undefined ? {} : { instead }) });
+  const slots = input.slots.map((slot) => readSlot(slot, input.budgetOf(slot)));
+  const open = slots.filter((slot) => mayGetCopy(slot) && room.has(slot.name));
+  const free = Map.groupBy(open, ({ name }) => input.nodeOf(name));
+  for (const node of busyNodes) free.delete(node);
+  const turn = takeTurn(free, { after, models: models.size });
+  if (turn.length === 0) return { found: new Map(), last: after };
+  const takenShare = (slot: string, model: string) => use.takenShare(slot, model);
+  const copies = listCopies({ models, slots, takenShare, ...(mayHold === undefined ? {} : { mayHold }) });
+  const plans = turn.flatMap((node) => planCopy(copies, free.get(node) ?? []) ?? []);
+  const begun = pickPlans(plans, room).map(({ plan, pool }) => {
+    return [plan.slot, { order: orderOf(plan), pool: pool.name, sinceMs: nowMs }] as const;
+  });
+  return { found: new Map(begun), last: turn.at(-1) };
+}
+
+/** A pool in which another copy may be begun. */
+interface PoolRoom {
+  readonly name: string;
+  readonly left: number;
+}
+
+/** By Pod uid. A slot of a pool in which enough are being made is not in it. */
+function readRoom(slots: readonly SlotView[], making: ReadonlyMap<string, Making>): Map<string, PoolRoom> {
+  const counts = new Map<string, number>();
+  for (const { pool } of making.values()) counts.set(pool, (counts.get(pool) ?? 0) + 1);
+  const room = slots.map(
+    ({ podUid, pool }) => [podUid, { name: pool, left: MAKING_MAX - (counts.get(pool) ?? 0) }] as const,
+  );
+  return new Map(room.filter(([, { left }]) => left > 0));
+}
+
+/** In each pool those that save most. */
+function pickPlans(plans: readonly CopyPlan[], room: ReadonlyMap<string, PoolRoom>) {
+  const byGain = plans
+    .flatMap((plan) => {
+      const pool = room.get(plan.slot);
+      return pool === undefined ? [] : [{ plan, pool }];
+    })
+    .sort((a, b) => b.plan.gain - a.plan.gain);
+  return [...Map.groupBy(byGain, ({ pool }) => pool.name).values()].flatMap((all) => all.slice(0, all[0]?.pool.left));
+}
+
+function orderOf({ model, instead }: CopyPlan): CopyOrder {
+  return { revision: model, ...(instead === undefined ? {} : { instead }) };
+}
+
+/** Whose turn it is: the nodes after this one by name, and round to the first again. */
+function takeTurn(
+  free: ReadonlyMap<string, readonly CopySlot[]>,
+  { after, models }: { readonly after: string | undefined; readonly models: number },
+): string[] {
+  const nodes = [...free.keys()].sort();
+  const first = after === undefined ? 0 : nodes.findIndex((node) => node > after);
+  const turn: string[] = [];
+  let weighed = 0;
+  for (const node of [...nodes.slice(Math.max(0, first)), ...nodes.slice(0, Math.max(0, first))]) {
+    weighed += (free.get(node)?.length ?? 0) * models;
+    if (turn.length > 0 && weighed > WEIGHED_MAX) break;
+    turn.push(node);
   }
-  return found;
+  return turn;
 }
 
 function readSlot(slot: SlotView, budget: SleeperBudget): CopySlot {

@@ -29,7 +29,7 @@ export interface ReserveDay {
 export interface ReserveReading {
   readonly nowMs: number;
   readonly wallMs: number;
-  /** Slots that instances are wanted awake in, with those that are lacking. */
+  /** Slots that instances are wanted awake in, with those that are lacking, and without what is fixed (pool-demand.ts). */
   readonly demand: number;
   /** From the decision to make a slot until it can be used. */
   readonly refillMs: number;
@@ -55,6 +55,10 @@ export interface Reserve {
 
 const DAY_MS = 86_400_000;
 const DAYS_MAX = 14;
+/** Another controller's clock may be past midnight already. */
+const DAYS_AHEAD_MAX = 1;
+/** A clock that said something else for a shorter time than this was wrong then, so what is kept of other days stays. */
+const SURE_AFTER_MS = 3_600_000;
 /** A rise that takes more free slots than this counts as one that takes as many. */
 export const RESERVE_SLOTS_MAX = 256;
 /** A silence longer than this was not watched. */
@@ -63,7 +67,9 @@ const GAP_MS_MAX = 60_000;
 const STEPS = 64;
 
 export function createReserve(before: ReserveState = { days: [] }): Reserve {
-  const days = before.days.map(({ day, watchedMs, rises }) => ({ day, watchedMs, rises: [...rises] }));
+  const days = before.days.map(({ day, watchedMs, rises }) => {
+    return { day, watchedMs: Math.min(DAY_MS, watchedMs), rises: [...rises] };
+  });
   /** Demand of the last refill time, the oldest first. */
   const seen: { atMs: number; demand: number }[] = [];
   let last: ReserveReading | undefined;
@@ -71,7 +77,7 @@ export function createReserve(before: ReserveState = { days: [] }): Reserve {
     note(reading) {
       const today = dayOf(days, Math.floor(reading.wallMs / DAY_MS));
       if (last !== undefined) {
-        today.watchedMs += passedMs(last, reading);
+        today.watchedMs = Math.min(DAY_MS, today.watchedMs + passedMs(last, reading));
         for (const rank of rankRises(last, reading, seen)) today.rises[rank] = (today.rises[rank] ?? 0) + 1;
       }
       remember(seen, reading);
@@ -88,13 +94,21 @@ interface Day {
   readonly rises: number[];
 }
 
-/** Days that are too old go; a clock that was set back writes into the newest. */
+/**
+ * Days that are too old go, and so do those that a clock which was ahead made: what was counted in them is lost, and what was
+ * counted before them is kept. Both only when this day has been watched for a while: a clock that jumps and is set right, or
+ * that is behind until it is set, costs no history.
+ */
 function dayOf(days: Day[], day: number): Day {
-  const newest = days.at(-1);
-  if (newest !== undefined && newest.day >= day) return newest;
-  const today: Day = { day, watchedMs: 0, rises: [] };
-  days.push(today);
-  while (days.length > DAYS_MAX || (days[0]?.day ?? day) <= day - DAYS_MAX) days.shift();
+  const today = days.find((one) => one.day === day) ?? { day, watchedMs: 0, rises: [] };
+  const isSure = today.watchedMs >= SURE_AFTER_MS;
+  const others = days.filter((one) => {
+    if (one === today) return false;
+    return !isSure || (one.day > day - DAYS_MAX && one.day <= day + DAYS_AHEAD_MAX);
+  });
+  // The oldest go first.
+  const kept = [...others.sort((a, b) => a.day - b.day).slice(1 - DAYS_MAX), today].sort((a, b) => a.day - b.day);
+  days.splice(0, days.length, ...kept);
   return today;
 }
 

@@ -35,9 +35,18 @@ export function guessModel({ weightsBytes, accelerators, isProcessor, times, spe
     outputTokens: OUTPUT_TOKENS,
     startMs: times.stagedMs,
     wakeMs: times.asleepMs,
-    sleepMs: (SLEEP_MS_BASE + each / SLEEP_BYTES_PER_MS) / speed,
+    sleepMs: guessSleepMs({ weightsBytes, accelerators, speed }),
     drainMs: DRAIN_MS / speed,
   };
+}
+
+/** How long it takes to go to sleep. */
+export function guessSleepMs({
+  weightsBytes,
+  accelerators,
+  speed,
+}: Pick<GuessFacts, 'weightsBytes' | 'accelerators' | 'speed'>): number {
+  return (SLEEP_MS_BASE + weightsBytes / Math.max(1, accelerators) / SLEEP_BYTES_PER_MS) / speed;
 }
 
 function guessCost(

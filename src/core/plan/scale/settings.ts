@@ -51,6 +51,8 @@ export const scaleDefaults: ScaleSettings = {
 
 /** News of a request reaches the decision within this time (DESIGN §1.3). */
 export const DECISION_LAG_MS = 100;
+/** What Model.spec.scaling.firstTokenMillis may say otherwise. */
+export const FIRST_TOKEN_MS_DEFAULT = 5000;
 /** The pace of an answer that a batch must keep. */
 export const TOKEN_GAP_MS_MAX = 100;
 

@@ -279,6 +279,17 @@ const trouble: readonly { name: string; change: () => void; says: RegExp; exitCo
     says: /^fail Pool gpus: Unschedulable: No node\.$/,
   },
   {
+    name: 'a Pool with fewer slots than instances that never sleep',
+    change: () => {
+      const short = { type: 'MinAwakePossible', status: 'False', reason: 'TooFewSlots', message: '5 and 2.' };
+      fake.answers.set(inNamespace('apis/stoker.dev/v1alpha1', 'pools'), {
+        items: [{ ...pool(), status: { conditions: [...ready, short] } }],
+      });
+    },
+    says: /^warn Pool gpus: TooFewSlots: 5 and 2\.$/,
+    exitCode: 0,
+  },
+  {
     name: 'a path that is closed',
     change: () => fake.answers.set(METRICS, 'stoker_attempts_total{model="m",end="Unreached"} 3\n'),
     says: /^fail routers to slots: 0 requests reached a slot, 3 did not/,

@@ -70,6 +70,43 @@ describe('a model that is to be awake', () => {
   });
 });
 
+describe('on several nodes', () => {
+  const onNode = (slot: SlotView, node: string): SlotView => ({ ...slot, node });
+  const nodesOf = (placement: Placement, slots: readonly SlotView[]) =>
+    awakeAt(placement, 'm-1').map((podUid) => slots.find((slot) => slot.podUid === podUid)?.node);
+
+  test('a burst wakes on all of them, since weights share the way of their node', () => {
+    const slots = ['a', 'b', 'c', 'd', 'e', 'f'].map((name, at) =>
+      onNode(sleepingSlot(name, ['m-1']), at < 3 ? 'one' : 'two'),
+    );
+    const burst = timed('m-1', 4, { isBusy: true });
+    assert.deepEqual(nodesOf(plan(slots, [burst]), slots).sort(), ['one', 'one', 'two', 'two']);
+  });
+
+  test('wakes that are under way count, and a busy node is taken when it is sooner all the same', () => {
+    const waking = (name: string, revision: string) =>
+      onNode(
+        slotWith(name, [reportOn(revision, 'Waking', { rungAgeMs: 100 })], { assigned: [assign(revision, 'Awake')] }),
+        'one',
+      );
+    const others = ['x-1', 'y-1', 'z-1'].map((revision) => timed(revision, 1, { isBusy: true }));
+    const busyNode = [waking('p', 'x-1'), waking('q', 'y-1'), waking('r', 'z-1')];
+    const here = onNode(sleepingSlot('a', ['m-1']), 'one');
+    const there = onNode(sleepingSlot('b', ['m-1']), 'two');
+    assert.deepEqual(awakeAt(plan([...busyNode, here, there], [wanted, ...others]), 'm-1'), ['uid-b']);
+    const occupied = onNode(awakeSlot('b', 'n-1', { rungAgeMs: 60_000 }, ['m-1']), 'two');
+    assert.deepEqual(awakeAt(plan([...busyNode, here, occupied], [wanted, ...others, timed('n-1', 0)]), 'm-1'), [
+      'uid-a',
+    ]);
+  });
+
+  test('the second instance goes where the first is not', () => {
+    const first = onNode(awakeSlot('a', 'm-1'), 'one');
+    const slots = [first, onNode(sleepingSlot('b', ['m-1']), 'one'), onNode(sleepingSlot('c', ['m-1']), 'two')];
+    assert.deepEqual(nodesOf(plan(slots, [timed('m-1', 2, { isBusy: true })]), slots).sort(), ['one', 'two']);
+  });
+});
+
 describe('a model that waits until a slot is clear', () => {
   const others = [wanted, timed('n-1', 0)];
 

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { type Rung, residentRungs } from '../../../../src/api/link.ts';
 import { checkPlacement } from '../../../../src/core/check/placement.ts';
 import { planPlacement } from '../../../../src/core/plan/place.ts';
-import type { Claim, PlaceSnapshot } from '../../../../src/core/plan/placement.ts';
+import { type Claim, type PlaceSnapshot, placeBounds } from '../../../../src/core/plan/placement.ts';
 import { listOpenInstances } from '../../../../src/core/plan/routing.ts';
 import { type Assignment, awakeIn, type InstanceView, type SlotView } from '../../../../src/core/plan/snapshot.ts';
 import { assign, claimFor, reportOn } from '../../../support/placement.ts';
@@ -158,7 +158,7 @@ interface Turns {
 }
 
 const STEP_MS = 500;
-const bounds = { residencyMs: 15_000, settleMs: 1000 };
+const bounds = { ...placeBounds, residencyMs: 15_000, settleMs: 1000 };
 
 /** One slot, and every model has more to do than it can. */
 function takeTurn(turns: Turns, nowMs: number): void {

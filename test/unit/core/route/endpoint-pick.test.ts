@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type EndpointState, pickEndpoint } from '../../../../src/core/route/endpoint-pick.ts';
+import { type EndpointState, pickEndpoint, UNREAD_TOKENS_MAX } from '../../../../src/core/route/endpoint-pick.ts';
 
 function state(
   name: string,
@@ -8,7 +8,7 @@ function state(
 ): EndpointState {
   const { share = 2, revision = 'r1', ...rest } = changes;
   const endpoint = { instance: name, podUid: name, model: 'm', revision, address: '127.0.0.1:1', share };
-  return { endpoint, inFlight: 0, blockedUntilMs: 0, ...rest };
+  return { endpoint, inFlight: 0, unreadTokens: 0, blockedUntilMs: 0, ...rest };
 }
 
 const context = { nowMs: 100, stableRevision: 'r1', failed: new Set<string>() };
@@ -19,6 +19,20 @@ describe('picking an endpoint', () => {
   test('takes the one with the most room', () => {
     assert.equal(pick([state('a', { inFlight: 1 }), state('b'), state('c', { share: 3, inFlight: 1 })]), 'b');
     assert.equal(pick([state('a', { inFlight: 1 }), state('b', { share: 1 })]), 'b');
+  });
+
+  test('takes the one with the least to read, and none that has two steps to read', () => {
+    const reading = (name: string, unreadTokens: number) => state(name, { share: 9, inFlight: 1, unreadTokens });
+    assert.equal(pick([reading('a', 500), reading('b', 20), state('c', { inFlight: 1, unreadTokens: 30 })]), 'b');
+    assert.equal(pick([reading('a', UNREAD_TOKENS_MAX)]), undefined);
+    assert.equal(pick([reading('a', UNREAD_TOKENS_MAX - 1)]), 'a');
+    assert.equal(pick([reading('a', UNREAD_TOKENS_MAX), state('b', { share: 1 })]), 'b');
+  });
+
+  test('holds nothing back from an upstream', () => {
+    const upstream = state('u', { share: 9, inFlight: 1, unreadTokens: 9 * UNREAD_TOKENS_MAX });
+    const remote = { model: 'm' } as NonNullable<EndpointState['endpoint']['remote']>;
+    assert.equal(pick([{ ...upstream, endpoint: { ...upstream.endpoint, remote } }]), 'u');
   });
 
   test('takes none that has no room or is blocked', () => {

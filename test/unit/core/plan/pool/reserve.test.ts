@@ -104,6 +104,63 @@ describe('how many slots stand free', () => {
     assert.equal(reserve.decide(aimed(0.99), false).wanted, 1);
   });
 
+  /** Rises by so many at once, and is watched for so long after that. */
+  function rise(
+    reserve: Reserve,
+    from: { readonly nowMs: number; readonly wallMs: number },
+    by: number,
+    forMs: number,
+  ) {
+    for (let passedMs = 0; passedMs <= forMs; passedMs += 10_000) {
+      const demand = passedMs === 10_000 ? by : 0;
+      reserve.note({ nowMs: from.nowMs + passedMs, wallMs: from.wallMs + passedMs, demand, refillMs: REFILL_MS });
+    }
+    return from.nowMs + forMs + 10_000;
+  }
+  const hour = 3_600_000;
+  const daysOf = (reserve: Reserve) => reserve.state().days.map(({ day }) => day);
+
+  test('a clock that was ahead for hours loses what was counted then, and nothing before', () => {
+    const reserve = createReserve();
+    const set = rise(reserve, { nowMs: 0, wallMs: 20 * DAY_MS }, 2, 2 * hour);
+    const right = rise(reserve, { nowMs: set, wallMs: 25 * DAY_MS }, 9, 3 * hour);
+    assert.deepEqual(daysOf(reserve), [20, 25]);
+    rise(reserve, { nowMs: right, wallMs: 20 * DAY_MS + 5 * hour }, 1, hour);
+    assert.deepEqual(daysOf(reserve), [20]);
+    assert.equal(reserve.decide(aimed(0.99), false).wanted, 2);
+  });
+
+  test('a clock that is wrong for minutes loses nothing, whether it is ahead or behind', () => {
+    for (const wrongMs of [300 * DAY_MS, 0]) {
+      const before = createReserve();
+      const off = rise(before, { nowMs: 0, wallMs: 20 * DAY_MS }, 4, hour / 2);
+      const right = rise(before, { nowMs: off, wallMs: wrongMs }, 1, 600_000);
+      // A controller that starts in between reads what was written.
+      const reserve = createReserve(before.state());
+      rise(reserve, { nowMs: right, wallMs: 20 * DAY_MS + hour }, 1, 2 * hour);
+      assert.deepEqual(daysOf(reserve), [20]);
+      assert.equal(reserve.decide(aimed(0.99), false).wanted, 4);
+    }
+  });
+
+  test('another controller may have been past midnight already', () => {
+    const reserve = createReserve();
+    const next = rise(reserve, { nowMs: 0, wallMs: 21 * DAY_MS }, 4, hour);
+    rise(reserve, { nowMs: next, wallMs: 21 * DAY_MS - 2 * hour }, 1, 1.5 * hour);
+    assert.deepEqual(daysOf(reserve), [20, 21]);
+    assert.equal(reserve.decide(aimed(0.99), false).wanted, 4);
+  });
+
+  test('of a day no more than a day is watched, whatever was written or the clock says', () => {
+    const written = createReserve({ days: [{ day: 300, watchedMs: 99_999_000, rises: [1] }] });
+    assert.equal(written.state().days[0]?.watchedMs, DAY_MS);
+    const stopped = createReserve();
+    for (let nowMs = 0; nowMs < 2 * DAY_MS; nowMs += 60_000) {
+      stopped.note({ nowMs, wallMs: 5 * DAY_MS, demand: 0, refillMs: REFILL_MS });
+    }
+    assert.deepEqual(stopped.state().days, [{ day: 5, watchedMs: DAY_MS, rises: [] }]);
+  });
+
   test('goes on from what it knew', () => {
     const before = createReserve();
     tell(before, [
@@ -167,19 +224,24 @@ function hitShare(
 }
 
 test('whatever comes, it stays within its bounds and small', () => {
-  const readings = fc.array(fc.tuple(fc.nat(3_600_000), fc.nat(2000), fc.nat(900_000)), { maxLength: 60 });
+  const readings = fc.array(fc.tuple(fc.nat(3_600_000), fc.nat(2000), fc.nat(900_000), fc.nat(40)), { maxLength: 60 });
   fc.assert(
     fc.property(readings, fc.nat(9999), fc.nat(20), fc.nat(20), fc.boolean(), (told, points, low, more, sleeps) => {
       const reserve = createReserve();
       let nowMs = 0;
-      for (const [passedMs, demand, refillMs] of told) {
+      for (const [passedMs, demand, refillMs, day] of told) {
         nowMs += passedMs;
-        reserve.note({ nowMs, wallMs: nowMs * 40, demand, refillMs });
+        // The clock of the wall goes anywhere.
+        reserve.note({ nowMs, wallMs: nowMs + day * DAY_MS, demand, refillMs });
       }
       const { wanted } = reserve.decide(aimed(points / 10_000, { min: low, max: low + more }), sleeps);
       assert.ok(wanted >= low && wanted <= low + more);
       const { days } = reserve.state();
-      assert.ok(days.length <= 14 && days.every(({ rises }) => rises.length <= 257));
+      assert.ok(days.length <= 14 && days.every(({ rises, watchedMs }) => rises.length <= 257 && watchedMs <= DAY_MS));
+      assert.ok(
+        days.every(({ day }, index) => day > (days[index - 1]?.day ?? -1)),
+        'the oldest first, each once',
+      );
       assert.deepEqual(createReserve({ days }).state(), { days });
     }),
   );

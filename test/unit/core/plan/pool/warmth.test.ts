@@ -5,7 +5,9 @@ import fc from 'fast-check';
 import {
   type CopyModel,
   type CopySlot,
-  planCopy,
+  type CopyWorld,
+  listCopies,
+  planCopy as planCopyIn,
   waitingWith,
   worthOfCopy,
 } from '../../../../../src/core/plan/pool/copies.ts';
@@ -89,20 +91,14 @@ describe('copies', () => {
     takenShare: () => 0.5,
   });
 
+  const planCopy = (seen: CopyWorld) => planCopyIn(listCopies(seen), seen.slots);
+
   test('without a copy everybody waits for a start, with one for a taken slot, with two for both', () => {
     const one = model('a', 3600);
-    assert.equal(
-      waitingWith(one, [], () => 0.5),
-      45,
-    );
-    assert.equal(
-      waitingWith(one, ['s'], () => 0.5),
-      5,
-    );
-    assert.equal(
-      waitingWith(one, ['s', 't'], () => 0.5),
-      2.5,
-    );
+    const takenWith = (slots: readonly CopySlot[]) => listCopies(world([one], slots)).byModel.get('a')?.allTaken;
+    assert.equal(waitingWith(one, takenWith([])), 45);
+    assert.equal(waitingWith(one, takenWith([slot('s', ['a'])])), 5);
+    assert.equal(waitingWith(one, takenWith([slot('s', ['a']), slot('t', ['a'])])), 2.5);
   });
 
   test('the model without a copy goes first, into the slot with room', () => {
@@ -156,6 +152,6 @@ describe('copies', () => {
   test('the last copy is worth a start, a second one less', () => {
     const both = world([model('a', 60)], [slot('s', ['a']), slot('t', ['a'])]);
     const last = world([model('a', 60)], [slot('s', ['a'])]);
-    assert.ok(worthOfCopy(last, 'a', 's') > 5 * worthOfCopy(both, 'a', 's'));
+    assert.ok(worthOfCopy(listCopies(last), 'a', 's') > 5 * worthOfCopy(listCopies(both), 'a', 's'));
   });
 });
