@@ -1,6 +1,7 @@
 // Process settings: every flag and STOKER_* variable in one table (DESIGN §14.6). Objects are the product's
 // configuration; these only say where a process listens and finds its files, and need a restart to change.
 import { z } from 'zod';
+import { parseJson } from '../lib/json-text.ts';
 
 export type ProcessName = 'up' | 'controller' | 'router' | 'agent';
 
@@ -329,14 +330,6 @@ export const settingTable = {
 export type SettingKey = keyof typeof settingTable;
 type ValueOf<Key extends SettingKey> = z.infer<(typeof settingTable)[Key]['schema']>;
 export type Settings = { readonly [Key in SettingKey]: ValueOf<Key> | undefined };
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
 
 export class SettingError extends Error {
   override readonly name = 'SettingError';

@@ -1,6 +1,6 @@
 // Which endpoint takes the next request of a model: filter, score, pick. The least of prompts to read first, then free share, then
-// least in flight. Never picks one without a free share: the agent would refuse it. Who would wait there behind more than one
-// step of prompts waits here instead, where whoever is free first takes it, and the controller sees it.
+// least in flight. Never picks one without a free share: the agent would refuse it. Who would wait there behind two steps of
+// prompts waits here instead, where whoever is free first takes it, and the controller sees it.
 import type { RoutedEndpoint } from './table.ts';
 
 export interface EndpointState {
