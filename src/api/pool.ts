@@ -64,7 +64,8 @@ const podSchema = z
       description: 'Processor time that a slot asks the node for: 1000 is one core. There is no limit above it.',
     }),
     memoryBytes: z.int().min(67_108_864).max(17_592_186_044_416).optional().meta({
-      description: 'Memory that a slot asks the node for and may use. sharedMemoryBytes comes on top.',
+      description:
+        'Memory that a slot asks the node for and may use. sharedMemoryBytes and sleeperBytes come on top. Unset: a slot asks for those two alone, and nothing bounds what it uses.',
     }),
     sharedMemoryBytes: z.int().min(1_048_576).max(1_099_511_627_776).optional().meta({
       description:
@@ -167,7 +168,7 @@ export const poolSpecSchema = z
     }),
     sleeperBytes: z.int().min(67_108_864).max(17_592_186_044_416).optional().meta({
       description:
-        'Host memory for the instances of one slot that are asleep or will be. On a cluster it comes on top of pod.memoryBytes. Beyond it the instance whose loss costs least is stopped. Unset: only their number is bounded.',
+        'Host memory for the instances of one slot that are asleep or will be. On a cluster a slot asks the node for it, on top of pod.memoryBytes. Beyond it the instance whose loss costs least is stopped. Unset: only their number is bounded.',
     }),
     weights: z
       .object({

@@ -183,15 +183,28 @@ function renderPlace(pool: Pool, { pullSecrets }: SlotPods): Partial<Pod['spec']
   };
 }
 
-/** Memory in a Pod is asked for and limited alike: an engine that loses its memory loses its weights. */
 function renderResources(pool: Pool, slotPods: SlotPods | undefined): NonNullable<ContainerSpec['resources']> {
-  const { accelerator, sleeperBytes = 0, pod = {} } = pool.spec;
+  const { accelerator, pod = {} } = pool.spec;
   const accelerators = { [accelerator.resourceName]: String(accelerator.countPerSlot) };
   if (slotPods === undefined) return { requests: accelerators, limits: accelerators };
-  const { cpuMillis, memoryBytes, sharedMemoryBytes = 0 } = pod;
-  const memory = memoryBytes === undefined ? {} : { memory: String(memoryBytes + sharedMemoryBytes + sleeperBytes) };
-  const cpu = cpuMillis === undefined ? {} : { cpu: `${cpuMillis}m` };
-  return { requests: { ...accelerators, ...memory, ...cpu }, limits: { ...accelerators, ...memory } };
+  const { requests, limits } = renderMemory(pool);
+  const cpu = pod.cpuMillis === undefined ? {} : { cpu: `${pod.cpuMillis}m` };
+  return { requests: { ...accelerators, ...requests, ...cpu }, limits: { ...accelerators, ...limits } };
+}
+
+/**
+ * Memory in a Pod is asked for and limited alike: an engine that loses its memory loses its weights. Where the Pool does not say
+ * what an engine itself takes there can be no limit, for any would end it. What is planned with is asked for all the same: the
+ * controller admits sleepers up to sleeperBytes, and a node that never promised them evicts the slot with all that it holds.
+ */
+function renderMemory({ spec: { sleeperBytes = 0, pod = {} } }: Pool): {
+  readonly requests: Readonly<Record<string, string>>;
+  readonly limits: Readonly<Record<string, string>>;
+} {
+  const { memoryBytes, sharedMemoryBytes = 0 } = pod;
+  const bytes = (memoryBytes ?? 0) + sharedMemoryBytes + sleeperBytes;
+  const memory = bytes === 0 ? {} : { memory: String(bytes) };
+  return { requests: memory, limits: memoryBytes === undefined ? {} : memory };
 }
 
 function renderWritable(pool: Pool): PodVolume[] {

@@ -1,8 +1,10 @@
 // What the Deployments of the chart run: only settings that the programs have, the `restricted` level, and selectors that
 // find the Pods they are meant for.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { LINK_AUDIENCE, LINK_CA_CONFIG_MAP, LINK_CA_KEY } from '../../src/api/link.ts';
+import { type ManifestObject, parseManifest } from '../../src/api/manifest.ts';
 import type { Pool } from '../../src/api/pool.ts';
 import { type ProcessName, parseSettings, settingsOf } from '../../src/api/settings.ts';
 import { renderNetworkPolicy } from '../../src/controller/slot-network.ts';
@@ -270,6 +272,57 @@ describe('the selectors of the chart', () => {
       (closed.spec.egress as Egress[]).map(({ ports }) => ports[0]?.port),
       [53, 8083, 8000],
     );
+  });
+});
+
+describe('helm test', () => {
+  const testPodOf = (...set: readonly string[]) => {
+    const rendered = renderChart({ set });
+    const script = objectOf(rendered, 'ConfigMap', 'stoker-test').data;
+    const role = rendered.find(({ kind, metadata }) => kind === 'Role' && metadata.name === 'stoker-test');
+    return { spec: objectOf(rendered, 'Pod', 'stoker-test').spec, script, rules: role?.rules };
+  };
+
+  it('may by default try what it would make, look at the Lease, and nothing more', () => {
+    const { spec, script, rules } = testPodOf();
+    assert.deepEqual(rules, [
+      { apiGroups: ['stoker.dev'], resources: ['pools', 'models'], verbs: ['create'] },
+      {
+        apiGroups: ['coordination.k8s.io'],
+        resources: ['leases'],
+        resourceNames: ['stoker-controller'],
+        verbs: ['get'],
+      },
+    ]);
+    assert.equal(spec.serviceAccountName, 'stoker-test');
+    assert.equal(script['objects.yaml'], undefined);
+  });
+
+  it('has no token where nobody may make Roles', () => {
+    const { spec, rules } = testPodOf('rbac.create=false');
+    assert.equal(rules, undefined);
+    assert.equal(spec.automountServiceAccountToken, false);
+    assert.ok(!spec.containers[0].env.some(({ name }: { name: string }) => name.startsWith('KUBE')));
+  });
+
+  const weightsIn = (made: ManifestObject | undefined) => {
+    assert.ok(made !== undefined);
+    return (made.object as unknown as RenderedObject).spec.version.weights;
+  };
+
+  it('makes a model that the rules accept: simulated, or the tiny one of the image', () => {
+    const weightsOf = (value: string) => {
+      const { objects: made, errors } = parseManifest(testPodOf(value).script['objects.yaml'], value);
+      assert.deepEqual(errors, []);
+      assert.deepEqual(
+        made.map(({ kind, object }) => `${kind} ${object.metadata.name}`),
+        ['Pool helm-test', 'Model helm-test'],
+      );
+      return weightsIn(made[1]);
+    };
+    assert.deepEqual(Object.keys(weightsOf('tests.simulatedModel.enabled=true')), ['simulated']);
+    const [demo] = parseManifest(readFileSync('manifests/kind/model.yaml', 'utf8'), 'kind').objects;
+    assert.deepEqual(weightsOf('tests.demoModel.enabled=true'), weightsIn(demo));
   });
 });
 

@@ -64,6 +64,7 @@ describe('the charts', () => {
       [{ set: ['router.apiKeys.existingSecret='] }, /existingSecret/],
       [{ setJson: ['networkPolicy.dnsTo=[{"ipBlocks":{}}]'] }, /\/networkPolicy\/dnsTo\/0.*'ipBlocks' not allowed/],
       [{ set: ['networkPolicy.upstreamPorts={0}'] }, /\/networkPolicy\/upstreamPorts\/0/],
+      [{ set: ['tests.demoModel.enabled=true', 'tests.simulatedModel.enabled=true'] }, /choose one of them/],
       [{ set: ['admissionPolicies.action=Warn'] }, /value must be one of 'Audit', 'Deny'/],
       [{ set: ['bindAddress=localhost'] }, /\/bindAddress/],
       [{ setJson: ['router.extraEnv=[{"name":"STOKER_HOST","value":"::"}]'] }, /\/router\/extraEnv\/0\/name/],
@@ -79,7 +80,7 @@ describe('the charts', () => {
       [{ set: ['httpRoute.enabled=true'] }, /httpRoute\.enabled needs the Gateway API/],
       [{ set: ['httpRoute.enabled=true'], apiVersions: [gateway] }, /at least one Gateway in httpRoute\.parentRefs/],
       [{ set: ['ingress.enabled=true'] }, /at least one entry in ingress\.hosts/],
-      [{ set: ['router.preStopSleepSeconds=60'] }, /must be longer than router\.preStopSleepSeconds/],
+      [{ set: ['router.preStopSleepSeconds=120'] }, /must be longer than router\.preStopSleepSeconds/],
       [
         { set: ['router.autoscaling.enabled=true', 'router.autoscaling.minReplicas=11'] },
         /larger than router\.autoscaling\.maxReplicas/,

@@ -3,6 +3,7 @@
 // of bad objects with who refuses each of them.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { kinds } from '../../src/api/kinds.ts';
 import { createKubeClient, type KubeClient } from '../../src/kube/client.ts';
 import { type Lab, startLab } from '../support/cluster/lab.ts';
 import { expect, openTestCluster } from '../support/cluster/test-cluster.ts';
@@ -219,6 +220,20 @@ describe('the admission policies of the chart', { timeout: 120_000 }, () => {
     const path = (plural: string) => `${plural === 'pods' ? root.core : root.ours}/${plural}?dryRun=All`;
     await expect(lab.cluster.client, 201, { method: 'POST', path: path('models'), body: pinned });
     await expect(lab.cluster.client, 201, { method: 'POST', path: path('pods'), body: pod('mine', { app: 'x' }) });
+  });
+
+  // As charts/stoker/files/helm-test.mjs does: with Deny and with requireDigest, too.
+  test('what helm test tries is taken, and what it expects to be refused is', async () => {
+    const { apiVersion } = kinds.Pool;
+    const tried = (kind: string, spec: object) => ({ apiVersion, kind, metadata: { name: 'helm-test' }, spec });
+    const path = (plural: string) => `${root.ours}/${plural}?dryRun=All`;
+    const { client } = lab.cluster;
+    await expect(client, 201, {
+      method: 'POST',
+      path: path('pools'),
+      body: tried('Pool', { slots: { min: 0, max: 1 } }),
+    });
+    await expect(client, 422, { method: 'POST', path: path('models'), body: tried('Model', {}) });
   });
 
   test('the controller may do all that is its own', async () => {

@@ -21,15 +21,36 @@ const excuses: readonly { readonly text: string; readonly reason: string }[] = [
   { text: 'monitoring.serviceMonitor.enabled=true', reason: 'needs the operator of Prometheus' },
 ];
 
-/** Of these guides. The others need GPUs or a fault. */
-const GUIDES = ['kind.md', 'install.md', 'first-model.md', 'upgrade.md', 'uninstall.md'];
+/** All with command blocks, but for those that need no cluster and have tests of their own. */
+export const GUIDES: readonly string[] = [
+  ...['kind.md', 'install.md', 'first-model.md', 'upgrade.md', 'uninstall.md'],
+  ...['troubleshooting.md', 'gpu-nodes.md'],
+];
+
+/** What of this machine the commands may use. */
+export interface Places {
+  /** Ports of loopback that nothing uses: of the router, and of the administration port of the controller. */
+  readonly port: number;
+  readonly adminPort: number;
+  /** Where they may write. */
+  readonly folder: string;
+}
+
+/** The same commands, with these places in the stead of those that a person has. */
+export function placeHere(text: string, { port, adminPort, folder }: Places): string {
+  return text
+    .replaceAll(/(?<=\s|127\.0\.0\.1:)8080(?=:8080|\/)/g, String(port))
+    .replaceAll(/(?<=\s|127\.0\.0\.1:)8081(?=:8081|\/|\s)/g, String(adminPort))
+    .replaceAll(/(?<=[ =])admin-token\b/g, `${folder}/admin-token`)
+    .replaceAll('~/.kube/config', '"$KUBECONFIG"');
+}
 
 interface Block {
   readonly guide: string;
   readonly text: string;
 }
 
-export function walkGuides(site: Site, change: (text: string) => string): GuideWalk {
+export function walkGuides(site: Site, places: Places): GuideWalk {
   const blocks: Block[] = readGuides()
     .filter(({ name }) => GUIDES.includes(name))
     .flatMap((guide) => findBlocks(guide, 'sh').map((text) => ({ guide: guide.name, text })));
@@ -41,7 +62,7 @@ export function walkGuides(site: Site, change: (text: string) => string): GuideW
       const [block] = found;
       assert.ok(block !== undefined);
       for (const line of linesOf(block)) done.add(line);
-      return site.script(change(block.text));
+      return site.script(placeHere(block.text, places));
     },
     unsettled() {
       const isExcused = ({ text }: Block) => excuses.some((excuse) => text.includes(excuse.text));

@@ -7,11 +7,12 @@ import { request } from 'undici';
 import { type Daemon, startDaemon } from '../support/cluster/daemon.ts';
 import { freePorts } from '../support/cluster/free-ports.ts';
 import type { RealCluster } from '../support/cluster/real-cluster.ts';
+import type { Places } from './guide-walk.ts';
 import type { Site } from './site.ts';
 
 export interface Road {
-  /** A port of loopback that nothing uses: for the port-forward of the guide. */
-  readonly port: number;
+  /** For the commands of the guides. */
+  readonly places: Places;
   /** Of the router. */
   url(): Promise<string>;
   /** Whether it is the Service itself, which stays when a router Pod goes. */
@@ -23,7 +24,7 @@ const FORWARD_MS_MAX = 30_000;
 const PROBE_MS_MAX = 3000;
 
 export async function openRoad(cluster: RealCluster, site: Site): Promise<Road> {
-  const [port = 0, own = 0] = await freePorts(2);
+  const [port = 0, adminPort = 0, own = 0] = await freePorts(3);
   const folder = mkdtempSync(join(tmpdir(), 'stoker-road-'));
   let forward: Daemon | undefined;
   const ofService = async () => {
@@ -50,7 +51,7 @@ export async function openRoad(cluster: RealCluster, site: Site): Promise<Road> 
     return direct;
   };
   return {
-    port,
+    places: { port, adminPort, folder },
     isDirect,
     url: async () => ((await isDirect()) ? ofService() : ofForward()),
     async close() {

@@ -45,9 +45,7 @@ describe('on a real node', { timeout: 840_000 }, () => {
     cluster = await openRealCluster();
     site = openSite(cluster, NAMESPACE);
     road = await openRoad(cluster, site);
-    walk = walkGuides(site, (text) =>
-      text.replaceAll('8080:8080', `${road.port}:8080`).replaceAll('127.0.0.1:8080', `127.0.0.1:${road.port}`),
-    );
+    walk = walkGuides(site, road.places);
     atFirst = await takeCensus(site);
     timings.push(['cluster, with images built', performance.now() - startedMs]);
   });
@@ -201,6 +199,13 @@ describe('on a real node', { timeout: 840_000 }, () => {
     );
   });
 
+  step('helm test passes with the tiny model, and leaves nothing', async () => {
+    assert.match(await walk.run('install.md', 'helm test'), /Phase:\s+Succeeded/);
+    const left = async () =>
+      (await site.list('pools,models,modelrevisions')).filter(({ metadata }) => metadata.name.startsWith('helm-test'));
+    await site.until(async () => (await left()).length === 0, 'the objects of the test to go');
+  });
+
   step('an upgrade restarts no slot and makes no revision, and no request fails', async () => {
     const identities = async () => ({
       slots: (await slots()).map(({ metadata, status }) => [metadata.uid, status.containerStatuses[0].restartCount]),
@@ -223,8 +228,8 @@ describe('on a real node', { timeout: 840_000 }, () => {
       '-n',
       NAMESPACE,
       '--reset-then-reuse-values',
-      '--set',
-      'image.repository=stoker',
+      // From here on two controllers: one leads, the other stands by.
+      ...['--set', 'image.repository=stoker', '--set', 'controller.replicas=2'],
       '--wait',
     );
     assert.ok(
@@ -246,6 +251,24 @@ describe('on a real node', { timeout: 840_000 }, () => {
     const without = ['--reset-then-reuse-values', '--set', 'rbac.createAuthDelegatorBinding=false'];
     await site.helm('upgrade', 'stoker', 'charts/stoker', '-n', NAMESPACE, ...without);
     await walk.run('install.md', 'create clusterrolebinding');
+  });
+
+  step('the looks of the troubleshooting guide, with two controllers', async () => {
+    assert.match(await walk.run('gpu-nodes.md', 'kubectl get nodes'), /NODE +GPUS\n/);
+    assert.match(await walk.run('troubleshooting.md', 'stoker doctor'), / 0 failures/);
+    assert.match(await walk.run('troubleshooting.md', 'get pools,models'), /model\.stoker\.dev\/demo/);
+    await walk.run('troubleshooting.md', 'create secret generic stoker-admin');
+    assert.equal((await site.get('deployment', 'stoker-controller')).status.readyReplicas, 2);
+    let said = '';
+    const explained = async () => {
+      // Nobody leads for a moment, or has not decided yet.
+      said = await walk.run('troubleshooting.md', 'stoker explain scale').catch(String);
+      return /^demo: .* \(decided /m.test(said);
+    };
+    await site.until(explained, 'the leader to explain').catch((error: unknown) => {
+      throw new Error(said, { cause: error });
+    });
+    assert.match(await walk.run('troubleshooting.md', 'logLevel=debug'), /^\[pod\/stoker-controller-/m);
   });
 
   step('a hundred more slots, and four that the scheduler has no accelerator for', async () => {
@@ -275,6 +298,8 @@ describe('on a real node', { timeout: 840_000 }, () => {
         '-n',
         NAMESPACE,
         ...['--reset-then-reuse-values', '--set', 'slots.allowHostPath=true', '--wait'],
+        // The controller has the image without the file of the tiny model by now.
+        ...['--set', 'tests.demoModel.enabled=false', '--set', 'tests.simulatedModel.enabled=true'],
       );
       const weights = await openStagedWeights(site);
       for (const [name, where] of [
@@ -291,7 +316,7 @@ describe('on a real node', { timeout: 840_000 }, () => {
     },
   );
 
-  step('helm test passes', async () => {
+  step('helm test passes with the image that has no engine, and a simulated model', async () => {
     assert.match(await walk.run('install.md', 'helm test'), /Phase:\s+Succeeded/);
   });
 
@@ -313,6 +338,7 @@ describe('on a real node', { timeout: 840_000 }, () => {
 
   step('after an uninstall nothing is left', async () => {
     await walk.run('uninstall.md', 'delete secret stoker-api-keys stoker-slot-keys');
+    await walk.run('uninstall.md', 'delete secret stoker-admin');
     await walk.run('uninstall.md', 'delete clusterrolebinding');
     await walk.run('uninstall.md', 'helm uninstall stoker-crds');
     const kinds = 'leases,endpointslices,networkpolicies,poddisruptionbudgets,pods,services,secrets';

@@ -73,6 +73,8 @@ const handedThrough: RenderOptions = {
     'rbac.capacityBuffers=true',
     'slots.allowHostPath=true',
     'serviceAccounts.slotAnnotations.role=reader',
+    'tests.demoModel.enabled=true',
+    'tests.demoModel.resourceName=example.com/cpu',
   ],
   setJson: [
     ...['controller', 'router'].flatMap((part) => [

@@ -1,9 +1,12 @@
-// What `helm test` runs in a Pod: asks the router as a caller does and, where it is told to, makes a Pool and a simulated
-// Model, waits for a streamed answer, and deletes both. Prints one line for each check; exits 1 at the first that fails.
+// What `helm test` runs in a Pod: asks the router as a caller does, and the API server whether it serves and judges our kinds
+// (by dry runs, which make nothing) and whether a controller leads. Where it is told to, it makes a Pool and a Model, waits for
+// a streamed answer, and deletes both. Prints one line for each check; exits 1 at the first that fails.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 const { ROUTER_URL, TIMEOUT_SECONDS, KEYS_FILE, KUBECONFIG, OBJECTS_FILE } = process.env;
+/** Unset: the test may not ask the API server. */
+const { KUBE_URL, KUBE_TOKEN_FILE, NAMESPACE } = process.env;
 const MODEL = 'helm-test';
 const signal = AbortSignal.timeout(Number(TIMEOUT_SECONDS) * 1000);
 
@@ -60,6 +63,53 @@ async function expectModels(key) {
   return `: ${data.length} models`;
 }
 
+async function askServer(path, body) {
+  const answer = await fetch(`${KUBE_URL}${path}`, {
+    signal,
+    method: body === undefined ? 'GET' : 'POST',
+    headers: {
+      authorization: `Bearer ${readFileSync(KUBE_TOKEN_FILE, 'utf8').trim()}`,
+      'content-type': 'application/json',
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  return { status: answer.status, text: await answer.text() };
+}
+
+/** What the server would say of this object. It makes nothing. */
+async function tryObject(kind, plural, spec) {
+  const apiVersion = 'stoker.dev/v1alpha1';
+  const path = `/apis/${apiVersion}/namespaces/${NAMESPACE}/${plural}?dryRun=All`;
+  const { status, text } = await askServer(path, { apiVersion, kind, metadata: { name: MODEL }, spec });
+  if (status === 404) throw new CheckFailed(`There is no kind ${kind}: install charts/stoker-crds.`);
+  return { status, text };
+}
+
+async function expectKinds() {
+  const good = await tryObject('Pool', 'pools', { slots: { min: 0, max: 1 } });
+  // It is there when the test with a model was cut short.
+  if (good.status !== 201 && good.status !== 409) throw new CheckFailed(`A Pool was refused: ${good.text}`);
+  const bad = await tryObject('Model', 'models', {});
+  if (bad.status !== 422) throw new CheckFailed(`A Model without anything got ${bad.status}, not 422: ${bad.text}`);
+  return '';
+}
+
+/** By a change that is seen here: clocks of nodes differ. */
+async function expectLeader() {
+  let first;
+  for (;;) {
+    const { status, text } = await askServer(
+      `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases/stoker-controller`,
+    );
+    if (status !== 200) throw new CheckFailed(`The Lease stoker-controller: ${status}: ${text}`);
+    const { holderIdentity = '', renewTime } = JSON.parse(text).spec ?? {};
+    if (first !== undefined && holderIdentity !== '' && renewTime !== first) return `: ${holderIdentity}`;
+    first ??= renewTime ?? '';
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    signal.throwIfAborted();
+  }
+}
+
 /** Asks until the new model is in the routing table and has answered; what is held or warming is no failure. */
 async function expectStream(key) {
   const body = { model: MODEL, stream: true, max_tokens: 8, messages: [{ role: 'user', content: 'Hello' }] };
@@ -81,10 +131,10 @@ function readStream(text) {
   return `: ${chunks.length} chunks`;
 }
 
-async function checkSimulated(key) {
+async function checkModel(key) {
   stoker('apply', '-f', OBJECTS_FILE);
   try {
-    await check('a simulated model was woken and streamed an answer', () => expectStream(key));
+    await check('a model was woken and streamed an answer', () => expectStream(key));
   } finally {
     stoker('delete', 'model', MODEL);
     stoker('delete', 'pool', MODEL);
@@ -96,7 +146,11 @@ try {
   await check('the router refuses callers without a key', expectRefusal);
   const key = readKey();
   await check('the router lists models', () => expectModels(key));
-  if (OBJECTS_FILE) await checkSimulated(key);
+  if (KUBE_URL) {
+    await check('the API server serves the kinds, and refuses what is wrong', expectKinds);
+    await check('a controller leads', expectLeader);
+  }
+  if (OBJECTS_FILE) await checkModel(key);
 } catch (error) {
   if (!(error instanceof CheckFailed)) throw error;
   if (error.message.startsWith('stoker ')) process.stdout.write(`FAILED: ${error.message}\n`);

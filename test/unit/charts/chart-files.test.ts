@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
+import { parseManifest } from '../../../src/api/manifest.ts';
 import { metricTable } from '../../../src/telemetry/metrics.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
@@ -62,8 +63,46 @@ describe('the charts', () => {
     });
   }
 
-  it('name the images of this release', () => {
-    assert.match(read('charts/stoker/Chart.yaml'), new RegExp(`image: stoker\\.dev/stoker:${packageVersion}\n`));
+  describe('what the chart tells a catalogue', () => {
+    const { annotations } = parse(read('charts/stoker/Chart.yaml')) as {
+      annotations: Readonly<Record<string, string>>;
+    };
+    const told = (key: string) =>
+      parse(annotations[`artifacthub.io/${key}`] ?? '') as Readonly<Record<string, string>>[];
+
+    it('are the images of this release, both of them', () => {
+      const { image, slots } = parse(read('charts/stoker/values.yaml'));
+      assert.deepEqual(
+        told('images').map((one) => one.image),
+        [image, slots.image].map(({ repository }) => `${image.registry}/${repository}:${packageVersion}`),
+      );
+    });
+
+    it('are our kinds, with examples that the rules accept', () => {
+      const definitions = new URL('../../../charts/stoker-crds/definitions/', import.meta.url);
+      const named = readdirSync(definitions).map((name) => `${name.replace('.yaml', '')}.stoker.dev`);
+      assert.deepEqual(
+        told('crds')
+          .map((one) => one.name)
+          .sort(),
+        named.sort(),
+      );
+      const text = (told('crdsExamples') as object[]).map((one) => stringify(one)).join('---\n');
+      const { objects, errors } = parseManifest(text, 'Chart.yaml');
+      assert.deepEqual(errors, []);
+      assert.deepEqual(
+        objects.map(({ kind }) => kind),
+        ['Pool', 'Model'],
+      );
+    });
+
+    it('are the changes, each of a kind that it knows', () => {
+      assert.ok(told('changes').length > 0);
+      for (const { kind = '', description = '' } of told('changes')) {
+        assert.match(kind, /^(added|changed|deprecated|removed|fixed|security)$/);
+        assert.match(description, /\.$/);
+      }
+    });
   });
 
   it('render without chance, time and cluster', () => {

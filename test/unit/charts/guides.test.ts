@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { parseManifest } from '../../../src/api/manifest.ts';
 import { settingTable } from '../../../src/api/settings.ts';
+import { GUIDES, placeHere } from '../../e2e/guide-walk.ts';
 import { findBlocks, findCommands, readGuides } from '../../support/guide-blocks.ts';
 
 const root = new URL('../../../', import.meta.url);
@@ -54,6 +55,24 @@ describe('the guides', () => {
     const blocks = guides.flatMap((guide) => findBlocks(guide, 'yaml').map((text) => ({ text, name: guide.name })));
     assert.ok(blocks.length > 0);
     for (const { text, name } of blocks) assert.ok(requireValid(text, name) > 0, name);
+  });
+
+  it('are run by a test, each that has commands', () => {
+    for (const guide of guides.filter((one) => findCommands(one).length > 0)) {
+      const own = `test/integration/guide-${guide.name.replace('.md', '.test.ts')}`;
+      assert.ok(GUIDES.includes(guide.name) || existsSync(new URL(own, root)), guide.name);
+    }
+  });
+
+  it('are run on ports and in a folder of the test, and change nothing of the person who runs it', () => {
+    const commands = guides.filter(({ name }) => GUIDES.includes(name)).flatMap(findCommands);
+    const places = { port: 30_001, adminPort: 30_002, folder: '/tmp/places' };
+    const placed = commands.map((line) => placeHere(line, places)).join('\n');
+    assert.doesNotMatch(placed, /127\.0\.0\.1:808\d|[ "]808\d:808\d|~\/|[ =]admin-token/);
+    assert.match(placed, / 30001:8080 &$/m);
+    assert.match(placed, / 30002:8081 &$/m);
+    assert.match(placed, /base64 -d > \/tmp\/places\/admin-token$/m);
+    assert.match(placed, /http:\/\/127\.0\.0\.1:30002 STOKER_CONTROLLER_TOKEN_FILE=\/tmp\/places\/admin-token npx/);
   });
 
   it('use variables that are settings or known to the commands', () => {

@@ -106,6 +106,22 @@ describe('the Pod of a slot on a cluster', () => {
     assert.equal(roomy?.resources?.requests?.memory, '4500000000');
   });
 
+  test('asks for what is planned with and has no limit, where the Pool does not say what an engine takes', () => {
+    const { accelerator } = placed.spec;
+    const memoryOf = (spec: object) => {
+      const given = { ...placed, spec: poolSpecSchema.parse({ accelerator, ...spec }) };
+      const { requests, limits } =
+        renderSlotPod(given, 7, { ...template, slotPods }).spec.containers[0]?.resources ?? {};
+      return [requests?.memory, limits?.memory];
+    };
+    assert.deepEqual(memoryOf({}), [undefined, undefined]);
+    assert.deepEqual(memoryOf({ sleeperBytes: 3_000_000_000 }), ['3000000000', undefined]);
+    assert.deepEqual(memoryOf({ pod: { sharedMemoryBytes: 500_000_000 } }), ['500000000', undefined]);
+    // One machine promises nothing.
+    const local = renderSlotPod({ ...placed, spec: { ...placed.spec, sleeperBytes: 3_000_000_000 } }, 7, template);
+    assert.equal(local.spec.containers[0]?.resources?.requests?.memory, undefined);
+  });
+
   test('trusts the authority of the link, beside its token', () => {
     const link = pod.spec.volumes?.find(({ name }) => name === 'link-token');
     assert.deepEqual(link?.projected?.sources[1]?.configMap?.name, 'stoker-link-ca');
