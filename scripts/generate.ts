@@ -2,6 +2,7 @@
 // With --check it writes nothing, and exits 1 when a file is not what would be written.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { isMap, parseDocument, type Scalar } from 'yaml';
 import { conditionReasons, conditionTypes } from '../src/api/condition-reasons.ts';
 import { type KindDefinition, renderCrdYaml, resourceDefinitions } from '../src/api/crd.ts';
 import { defaultOf, type ProcessName, settingsOf } from '../src/api/settings.ts';
@@ -18,10 +19,17 @@ interface GeneratedFile {
 
 function generateFiles(): GeneratedFile[] {
   const definitions = resourceDefinitions();
+  const kinds = definitions.map((definition) => ({
+    name: `${definition.plural}.yaml`,
+    text: `# ${origin}\n${renderCrdYaml(definition)}`,
+  }));
   return [
-    ...definitions.map((definition) => ({
-      path: `charts/stoker-crds/definitions/${definition.plural}.yaml`,
-      text: `# ${origin}\n${renderCrdYaml(definition)}`,
+    ...kinds.map(({ name, text }) => ({ path: `charts/stoker-crds/definitions/${name}`, text })),
+    // A chart cannot read the files of another one.
+    ...kinds.map(({ name, text }) => ({ path: `charts/stoker/files/kinds/${name}`, text })),
+    ...['edit', 'view'].map((role) => ({
+      path: `charts/stoker/files/kinds/role-${role}.yaml`,
+      text: `# ${origin}\n${readRepositoryFile(`charts/stoker-crds/roles/${role}.yaml`)}`,
     })),
     ...definitions.map((definition) => ({
       path: `docs/reference/${definition.singular}.md`,
@@ -30,7 +38,12 @@ function generateFiles(): GeneratedFile[] {
     { path: 'docs/reference/conditions.md', text: renderConditionsPage() },
     { path: 'docs/reference/metrics.md', text: renderMetricsPage() },
     { path: 'docs/reference/settings.md', text: renderSettingsPage() },
+    { path: 'docs/reference/values.md', text: renderValuesPage(readRepositoryFile('charts/stoker/values.yaml')) },
   ];
+}
+
+function readRepositoryFile(path: string): string {
+  return readFileSync(join(repository, path), 'utf8');
 }
 
 function renderKindPage(definition: KindDefinition): string {
@@ -211,6 +224,35 @@ function renderLabel([name, values]: [string, readonly string[] | 'open']): stri
   if (values === 'open') return code(name);
   if (values.length > LABEL_VALUES_SHOWN_MAX) return `${code(name)} (one of ${values.length})`;
   return `${code(name)} (${values.join(', ')})`;
+}
+
+function renderValuesPage(yaml: string): string {
+  const document = parseDocument(yaml);
+  return [
+    '# Values of the chart',
+    `<!-- ${origin} -->`,
+    [
+      'What `helm install stoker charts/stoker` can be told with `--set` or `--values`. Values are closed: a misspelt one is',
+      'refused, with its path. The file itself is [charts/stoker/values.yaml](../../charts/stoker/values.yaml).',
+    ].join('\n'),
+    renderTable(['Value', 'Default', 'Meaning'], valueRows(document.contents, '')),
+  ]
+    .join('\n\n')
+    .concat('\n');
+}
+
+/** One row of each value, as the file has them; a group of values has one when the file says something about it. */
+function valueRows(map: unknown, path: string): string[][] {
+  if (!isMap<Scalar<string>>(map)) return [];
+  return map.items.flatMap(({ key, value }, at) => {
+    const here = `${path}${key.value}`;
+    // What stands before the first key belongs to the map that it begins.
+    const comment = key.commentBefore ?? (at === 0 ? map.commentBefore : undefined) ?? '';
+    const meaning = comment.trim().replaceAll(/\s+/g, ' ');
+    const inner = isMap(value) && value.flow !== true ? valueRows(value, `${here}.`) : [];
+    if (inner.length === 0) return [[code(here), code(JSON.stringify(value)), meaning]];
+    return [...(meaning === '' ? [] : [[code(here), '', meaning]]), ...inner];
+  });
 }
 
 function renderTable(header: readonly string[], rows: readonly (readonly string[])[]): string {

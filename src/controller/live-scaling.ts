@@ -71,7 +71,7 @@ export function createLivePlanner(): FleetPlanner {
   return createFleetPlanner(scaleDefaults);
 }
 
-/** News of models that are not planned yet: kept until they are. */
+/** News of models that are not planned yet: kept until they are. Of models that are not there, or elsewhere, none are. */
 const EARLY_NEWS_MAX = 10_000;
 
 export function createLiveScaling(options: LiveScalingOptions): LiveScaling {
@@ -104,7 +104,8 @@ export function createLiveScaling(options: LiveScalingOptions): LiveScaling {
       }
       const names = new Set(world.models.map(({ name }) => name));
       for (const name of planned.keys()) if (!names.has(name)) forget(name, { planner, planned });
-      tell(early.splice(0).filter(([name]) => planned.has(name)));
+      const unpinned = new Set(world.models.filter(({ stable }) => stable === undefined).map(({ name }) => name));
+      tell(early.splice(0).filter(([name]) => planned.has(name) || unpinned.has(name)));
       return decideLive(planner, { world, live, own, guesses: planned, copies, onFinding: options.onFinding });
     },
   };

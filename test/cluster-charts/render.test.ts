@@ -110,6 +110,30 @@ describe('stoker-crds', () => {
     }
   });
 
+  it('installs what the chart stoker installs with crds.enabled', () => {
+    for (const [own, there] of [
+      [['commonLabels.team=ml'], ['crds.enabled=true', 'commonLabels.team=ml']],
+      [
+        ['keep=false', 'rbac.aggregate=false'],
+        ['crds.enabled=true', 'crds.keep=false', 'crds.aggregate=false'],
+      ],
+    ]) {
+      const asThere = (objects: ReturnType<typeof renderChart>) =>
+        objects.map(({ metadata, ...rest }) => {
+          const labels = { ...metadata.labels, 'helm.sh/chart': 'either' };
+          return { ...rest, metadata: { ...metadata, labels } };
+        });
+      const whole = renderChart({ set: there ?? [] });
+      const without = renderChart({ set: (there ?? []).filter((pair) => !pair.startsWith('crds.')) });
+      const names = new Set(without.map(({ kind, metadata }) => `${kind} ${metadata.name}`));
+      const kinds = whole.filter(({ kind, metadata }) => !names.has(`${kind} ${metadata.name}`));
+      const byName = (objects: ReturnType<typeof renderChart>) =>
+        asThere(objects).sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+      assert.ok(kinds.length >= 3);
+      assert.deepEqual(byName(kinds), byName(renderChart({ chart: 'stoker-crds', set: own ?? [] })));
+    }
+  });
+
   it('lets them go when told so', () => {
     const objects = renderChart({ chart: 'stoker-crds', set: ['keep=false', 'rbac.aggregate=false'] });
     assert.ok(objects.every(({ metadata }) => metadata.annotations?.['helm.sh/resource-policy'] === undefined));

@@ -347,6 +347,19 @@ describe('on a real node', { timeout: 840_000 }, () => {
     assert.deepEqual(newSince(atFirst, await takeCensus(site)), []);
   });
 
+  step('one release can bring the kinds itself, and leaves them when it goes', async () => {
+    await site.kubectl('create', 'namespace', NAMESPACE);
+    await site.helm('install', 'stoker', 'charts/stoker', '-n', NAMESPACE, '--set', 'crds.enabled=true');
+    const kinds = ['pools', 'models', 'modelrevisions'].map((plural) => `crd/${plural}.stoker.dev`);
+    await site.kubectl('wait', '--for=condition=Established', '--timeout=30s', ...kinds);
+    assert.equal((await site.list('models')).length, 0);
+    await site.helm('uninstall', 'stoker', '-n', NAMESPACE, '--wait');
+    await site.kubectl('get', ...kinds);
+    await site.kubectl('delete', ...kinds);
+    await site.kubectl('delete', 'namespace', NAMESPACE, '--timeout=60s');
+    assert.deepEqual(newSince(atFirst, await takeCensus(site)), []);
+  });
+
   step('every command of the guides was run', async () => {
     assert.deepEqual(walk.unsettled(), []);
   });

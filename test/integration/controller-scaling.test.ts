@@ -85,6 +85,22 @@ describe('work', () => {
     assert.equal(counts.at(-1), 3, `no minute passes before the third: ${counts}`);
   });
 
+  test('that came before its model was pinned is not forgotten', async () => {
+    const router = await start({ maxAwake: 3, sleepAfterSeconds: 60 });
+    lab.model('late', { version: { weights: { file: { path: 'late.gguf' } } } });
+    await lab.pass(1000);
+    const unpinned = lab.cluster.must(kinds.Model, 'late').status?.conditions;
+    assert.match(JSON.stringify(unpinned), /WeightsMissing/);
+    router.demand([{ model: 'late', arrivals: 0, arrivedTokens: 0 }]);
+    router.demand([{ model: 'late', arrivals: 40, arrivedTokens: 40_000 }]);
+    await lab.pass(1000);
+    lab.weights.set('late.gguf', { sha256: 'b'.repeat(64), sizeBytes: 1_000_000, trainedContextLength: 2048 });
+    await lab.pass(60_000);
+    const terms = (await explain('late')).terms;
+    const work = terms.find(({ name }) => name === 'slowWork')?.value;
+    assert.ok(Number(work) > 0, JSON.stringify(terms));
+  });
+
   test('that one can do leaves the others asleep', async () => {
     const router = await start({ maxAwake: 3 });
     const counts = await load(router, { seconds: 60, perSecond: 5 });

@@ -103,6 +103,8 @@ export const stokerMatrix: Readonly<Record<string, RenderOptions>> = {
   nothing,
   'values handed through': handedThrough,
   'names of its own': { set: ['fullnameOverride=llm-gateway', 'nameOverride=gateway'] },
+  'the kinds': { set: ['crds.enabled=true', 'commonLabels.team=ml'] },
+  'the kinds, to go with it': { set: ['crds.enabled=true', 'crds.keep=false', 'crds.aggregate=false'] },
   'audit only': { set: ['admissionPolicies.action=Audit'] },
   'a digest': { set: [`image.digest=sha256:${'a'.repeat(64)}`] },
 };

@@ -1,5 +1,5 @@
 // Learns a, b and g of an engine's steps from steps that were seen: recursive least squares with forgetting. A step that is far
-// off is left out (a stall is no property of the engine), unless so many are that the engine has changed.
+// off is left out (a stall is no property of the engine), unless it keeps happening: then the engine has changed.
 import type { StepCost } from './cost.ts';
 
 export interface StepSeen {
@@ -16,7 +16,7 @@ export interface LearnedCost {
   /** Smoothed size of what is left unexplained. */
   readonly errorMs: number;
   readonly samples: number;
-  /** Steps in a row that were left out. */
+  /** Up with each step that is far off, down by one with each that fits. At `OUTLIERS_MAX` they are believed. */
   readonly outliers: number;
 }
 
@@ -24,8 +24,13 @@ export interface LearnedCost {
 const FORGET = 0.9995;
 /** A step further off than this many usual errors is left out. */
 const OUTLIER_ERRORS = 6;
-/** After so many in a row they are the truth. */
-const OUTLIERS_MAX = 25;
+/**
+ * One step far off weighs as much as so many that fit. What is off more often than that is the truth sooner or later: prompts that
+ * cost more than before are, though the steps between them fit.
+ */
+const OUTLIER_WEIGHT = 20;
+/** Twenty-five in a row. */
+const OUTLIERS_MAX = 25 * OUTLIER_WEIGHT;
 const ERROR_SHARE = 0.02;
 /** Sequences and prompt tokens are scaled to about 1. */
 const SEQUENCES_UNIT = 32;
@@ -46,7 +51,7 @@ export function learnStep(learned: LearnedCost, seen: StepSeen): LearnedCost {
   const error = seen.stepMs - dot(weights, features);
   const isFar = Math.abs(error) > OUTLIER_ERRORS * Math.max(learned.errorMs, seen.stepMs * 0.01);
   if (isFar && learned.samples > 50 && learned.outliers < OUTLIERS_MAX) {
-    return { ...learned, outliers: learned.outliers + 1 };
+    return { ...learned, outliers: learned.outliers + OUTLIER_WEIGHT };
   }
   const { gain, spread } = updateSpread(learned.spread, features);
   const moved: Triple = [weights[0] + gain[0] * error, weights[1] + gain[1] * error, weights[2] + gain[2] * error];
@@ -55,7 +60,7 @@ export function learnStep(learned: LearnedCost, seen: StepSeen): LearnedCost {
     spread,
     errorMs: learned.errorMs + ERROR_SHARE * (Math.abs(error) - learned.errorMs),
     samples: learned.samples + 1,
-    outliers: isFar ? learned.outliers : 0,
+    outliers: isFar ? learned.outliers : Math.max(0, learned.outliers - 1),
   };
 }
 

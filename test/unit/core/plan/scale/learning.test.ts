@@ -44,7 +44,26 @@ describe('what a step costs', () => {
     const before = teach(startCost(real), real, { steps: 300, noise: 0.05 });
     const after = learnStep(before, { sequences: 4, promptTokens: 0, stepMs: 5000 });
     assert.deepEqual(after.cost, before.cost);
-    assert.equal(after.outliers, 1);
+    assert.equal(after.outliers, 20);
+  });
+
+  test('a stall now and then is no property of the engine', () => {
+    let learned = teach(startCost(real), real, { steps: 300, noise: 0.05 });
+    for (let stall = 0; stall < 200; stall += 1) {
+      learned = teach(learned, real, { steps: 40, noise: 0.05, seed: stall });
+      learned = learnStep(learned, { sequences: 4, promptTokens: 0, stepMs: 5000 });
+    }
+    isNear(learned.cost.stepMs, real.stepMs, 0.05, 'a');
+  });
+
+  test('prompts that cost more than before are believed, though the steps between them fit', () => {
+    let learned = teach(startCost(real), real, { steps: 300, noise: 0.05 });
+    for (let prompt = 0; prompt < 800; prompt += 1) {
+      for (let step = 0; step < 9; step += 1)
+        learned = learnStep(learned, { sequences: 0, promptTokens: 0, stepMs: 29.5 });
+      learned = learnStep(learned, { sequences: 0, promptTokens: 1000, stepMs: 29.5 + 300 });
+    }
+    isNear(learned.cost.perPromptTokenMs, 0.3, 0.1, 'g');
   });
 
   test('an engine that has really changed is believed after a while', () => {
