@@ -204,7 +204,7 @@ const commandVariables: readonly (readonly string[])[] = [
   ['`STOKER_DATA_DIR`', 'all', 'The data folder of the Stoker to talk to. Unset: `.stoker` in this folder.'],
   [
     '`KUBECONFIG`',
-    '`get`, `apply`, `delete`, `model add`',
+    '`get`, `apply`, `delete`, `model add`, `doctor`',
     'The cluster to talk to. Unset: the Stoker of the data folder.',
   ],
   ['`STOKER_URL`', '`chat`', 'Address of the OpenAI API. Unset: the Stoker of the data folder.'],

@@ -73,7 +73,7 @@ export interface ReasonRow {
 }
 
 const pool = 'Pool SlotTrouble, Ready';
-const refusal = 'Event of any kind; Pool SlotTrouble, Ready';
+const refusal = 'Event of any kind; Pool SlotTrouble, Ready; ModelRevision Staged; Model Ready, Pinned';
 const pin = 'Model Pinned, Ready';
 const instance = 'Model Ready';
 const staged = 'ModelRevision Staged; Model Ready, Pinned';
@@ -129,11 +129,35 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
     remedy: 'Raise spec.slots.max of the Pool, or lower spec.scaling.minAwake of a Model.',
   },
   SlotsStarting: { where: 'Pool Ready', meaning: 'Pods of slots are young.', remedy: passes },
+  Deleting: {
+    where: 'Pool Ready',
+    meaning: 'The Pool is being deleted and waits for the Pods of its slots, which the message names.',
+    remedy: passes,
+  },
+  DeletionStuck: {
+    where: 'Pool SlotTrouble; Event of a Pool',
+    meaning:
+      'The Pool is being deleted, and a Pod of it does not end: its node does not answer, or something holds the Pod.',
+    remedy:
+      'Bring the node back, or delete it if it is gone for good: `kubectl delete node NAME`. `kubectl describe pod` says what else holds the Pod.',
+  },
   NoTrouble: { where: 'Pool SlotTrouble', meaning: 'Nothing is known to be wrong.', remedy: '' },
   Unschedulable: {
     where: `${pool}; ${staged}`,
     meaning: 'No node takes the Pod.',
     remedy: 'Add nodes with the accelerator, free some, or look at nodeSelector and tolerations in spec.pod.',
+  },
+  ClaimMissing: {
+    where: `${pool}; ${staged}`,
+    meaning: 'No node takes the Pod, because a claim that it names is not there, or is being deleted.',
+    remedy: 'Make the claim, or name another one in the field of the Pool that the message names.',
+  },
+  ClaimUnusable: {
+    where: `${pool}; ${staged}`,
+    meaning:
+      'No node takes the Pod, because a claim that it names has no volume, or one that none of its nodes can use.',
+    remedy:
+      '`kubectl describe pvc NAME` says why it has none. Else let nodeSelector and tolerations in spec.pod allow the nodes of the volume.',
   },
   ImagePullFailed: {
     where: `${pool}; ${staged}`,
@@ -189,13 +213,15 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
   Ended: { where: pool, meaning: 'The Pod of a slot ended.', remedy: 'A new one is made.' },
   NodeLost: {
     where: `${pool}; ${staged}`,
-    meaning: 'The node does not answer. Its slot counts until the node is back or gone.',
-    remedy: 'Bring the node back, or delete it: `kubectl delete node NAME`.',
+    meaning:
+      'The node does not answer, or does not end a Pod. Its slot counts for spec.slots.max until the node is back or its Node object is deleted, because its accelerators may still be in use.',
+    remedy: 'Bring the node back, or delete its Node object if it is gone for good: `kubectl delete node NAME`.',
   },
   NotStarted: {
     where: `${pool}; ${staged}`,
-    meaning: 'The node says why the Pod does not start.',
-    remedy: 'Do what the message says.',
+    meaning:
+      'The Pod has a node and does not start. The node says why, or nothing for long: then a large image is still being pulled, or a volume cannot be mounted.',
+    remedy: 'Do what the message says. `kubectl describe pod POD` shows the Events of the Pod.',
   },
   AgentOutdated: {
     where: 'Pool AgentOutdated',
@@ -204,7 +230,7 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
   },
   AllCurrent: { where: 'Pool AgentOutdated', meaning: 'Every agent can be commanded.', remedy: '' },
   SlotMade: { where: 'Event of a Pool', meaning: 'A slot was made.', remedy: '' },
-  // ---- What the API server refuses
+  // ---- What the API server does not take
   MissingRight: {
     where: refusal,
     meaning: 'The ServiceAccount of the controller may not do what it has to.',
@@ -226,6 +252,22 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
     where: refusal,
     meaning: 'An admission policy or a webhook of the cluster refuses what the controller writes.',
     remedy: 'Its sentence is in the message.',
+  },
+  WebhookFailed: {
+    where: refusal,
+    meaning: 'A webhook of the cluster has to be asked about what the controller writes, and does not answer.',
+    remedy: 'Mend what serves the webhook that the message names, or delete its configuration.',
+  },
+  ServerFailed: {
+    where: `Event of a Pool; ${pool}`,
+    meaning: 'The API server is busy or failed when the controller wrote to it.',
+    remedy: `${triedAgain} If it stays, look at the API server.`,
+  },
+  PolicyTaken: {
+    where: `Event of a Pool; ${pool}`,
+    meaning:
+      'A NetworkPolicy of the name that is needed belongs to somebody else, and no slot is made without the one of the Pool.',
+    remedy: 'Give it another name, or delete it.',
   },
   // ---- Models
   Possible: { where: 'Model ObjectivePossible', meaning: 'Nothing that was measured speaks against it.', remedy: '' },

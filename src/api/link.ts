@@ -176,8 +176,8 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** What an engine that is not ours is started with besides. */
 const thirdPartyFields = {
-  /** Checked against the engine's list once more before it is started (engine-arguments.ts). */
-  args: z.array(engineArgumentSchema).max(ARGUMENTS_MAX),
+  /** Those of the version and what follows from the Pool; checked against the engine's list once more (engine-arguments.ts). */
+  args: z.array(engineArgumentSchema).max(ARGUMENTS_MAX + 1),
   /** The image that it runs from, by digest; missing where there is no image. */
   imageDigest: z
     .string()
@@ -291,6 +291,9 @@ export const modelDemandSchema = z.object({
 });
 export type ModelDemand = z.infer<typeof modelDemandSchema>;
 
+/** A router with more models tells of these. */
+export const HISTORY_MODELS_MAX = 1000;
+
 export const routerHelloSchema = z.object({
   type: z.literal('hello'),
   role: z.literal('router'),
@@ -308,7 +311,7 @@ export const routerHelloSchema = z.object({
         tokensPer10s: z.array(tokens).max(60).optional(),
       }),
     )
-    .max(1000),
+    .max(HISTORY_MODELS_MAX),
 });
 
 /** The whole demand of this router, within 100 ms of a change and at least once a second. */

@@ -36,12 +36,9 @@ export const modelRevisionSpecSchema = z
             description:
               'The digest of their content; of names and digests when they are a file set; of profile and seed when they are simulated.',
           }),
-        architecture: z
-          .string()
-          .min(1)
-          .max(128)
-          .optional()
-          .meta({ description: 'What config.json in the folder names first: decides whether it survives sleep.' }),
+        architecture: z.string().min(1).max(128).optional().meta({
+          description: 'What the config.json beside the weights names first: decides whether it survives sleep.',
+        }),
         simulated: simulatedWeightsSchema.optional(),
         fileSet: fileSetSchema.optional(),
       })
@@ -85,7 +82,10 @@ export const modelRevisionStatusSchema = z
     probes: z
       .array(
         z.object({
-          key: z.string().max(200).meta({ description: 'Accelerator class and engine build, joined by @.' }),
+          key: z.string().max(200).meta({
+            description:
+              'Accelerator class, with x and their number where a slot has several, and engine build, joined by @.',
+          }),
           sample: probeSampleSchema,
         }),
       )

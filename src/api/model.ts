@@ -55,7 +55,7 @@ export const versionSchema = z
           .object({
             path: z.string().min(1).max(1024).meta({
               description:
-                'A folder that the node can read, as Vllm and Sglang load it: config.json, tokenizer and safetensors. A relative path starts at the folder Stoker was started in.',
+                'A folder, as Vllm and Sglang load it: config.json, tokenizer and safetensors. The controller and slots read it under the same path: on a cluster it lies in both images. A relative path starts at the folder Stoker was started in.',
             }),
             sha256: z
               .string()
@@ -154,12 +154,10 @@ export const modelSpecSchema = z
           .max(256)
           .default(8)
           .meta({ description: 'Requests that one instance serves at the same time.' }),
-        drainSeconds: z
-          .int()
-          .min(0)
-          .max(3600)
-          .default(30)
-          .meta({ description: 'Time that running requests get before an instance sleeps or stops.' }),
+        drainSeconds: z.int().min(0).max(3600).default(30).meta({
+          description:
+            'Time that running requests get before an instance sleeps or stops. At most maxDrainSeconds of its Pool.',
+        }),
         sleep: z
           .enum(['Auto', 'Level1', 'Level2', 'Never'])
           .default('Auto')

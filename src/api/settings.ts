@@ -45,6 +45,12 @@ const peerList = z
     context.addIssue({ code: 'custom', message });
     return z.NEVER;
   });
+/** Ports with commas between them. */
+const portList = z
+  .string()
+  .regex(/^[1-9][0-9]{0,4}(,[1-9][0-9]{0,4}){0,7}$/, 'it must be ports with commas between them')
+  .transform((text) => text.split(',').map(Number))
+  .refine((ports) => ports.every((one) => one <= 65_535), 'it must be ports of at most 65535');
 const toggle = z.union([z.boolean(), z.stringbool()]);
 
 export const settingTable = {
@@ -178,7 +184,16 @@ export const settingTable = {
     fallback: '[{"namespaceSelector":{}}]',
     processes: ['controller'],
     description:
-      'Where slots may ask for names, on port 53, as the JSON of a list of peers of a NetworkPolicy. An empty list is anywhere. Used for the NetworkPolicies of Pools alone.',
+      'Where slots may ask for names, as the JSON of a list of peers of a NetworkPolicy. An empty list is anywhere. Used for the NetworkPolicies of Pools alone.',
+  },
+  dnsPorts: {
+    flag: 'dns-ports',
+    variable: 'STOKER_DNS_PORTS',
+    schema: portList,
+    fallback: '53',
+    processes: ['controller'],
+    description:
+      'Ports on which the Pods behind --dns-to are asked for names, with commas between them. Used for the NetworkPolicies of Pools alone.',
   },
   bindHost: {
     flag: 'bind-host',

@@ -174,6 +174,7 @@ interface SimulateFlags {
   readonly headroom?: 'economy' | 'standard' | 'strict';
   readonly sleepAfter?: number;
   readonly minAwake: number;
+  readonly concurrency: number;
   readonly maxAwake?: number;
   readonly slots: number;
   readonly slotsPerNode: number;
@@ -247,6 +248,7 @@ function addFleetOptions(command: Command): void {
       'time without requests until a model sleeps; a Model has 300 (default: 30, and what was needed lately stays longer)',
       parseSleepAfter,
     )
+    .option('--concurrency <count>', 'requests that one instance serves at once', parseCount, 8)
     .option('--min-awake <count>', 'instances of a model that never sleep', parseWhole, 0)
     .option('--max-awake <count>', 'instances of a model at most (default: one for each slot)', parseCount)
     .option('--slots <count>', 'slots of the fleet', parseCount, 40)
@@ -273,6 +275,7 @@ function readSimulateFlags(flags: SimulateFlags): SimulateOptions {
     times,
     goal,
     profile,
+    concurrency,
     minAwake,
     maxAwake,
     slots,
@@ -283,7 +286,8 @@ function readSimulateFlags(flags: SimulateFlags): SimulateOptions {
   } = flags;
   const ms = (seconds: number | undefined) => (seconds === undefined ? undefined : seconds * 1000);
   return withoutMissing({
-    ...{ trace, load, models, hours, times, profile, minAwake, maxAwake, slots, slotsPerNode, seed, html, faults },
+    ...{ trace, load, models, hours, times, profile, concurrency, minAwake, maxAwake, slots, slotsPerNode, seed },
+    ...{ html, faults },
     ratePerSecond: flags.rate,
     policies: flags.policy,
     goal: goal === undefined ? undefined : goal / 100,

@@ -5,8 +5,15 @@ export const RECONCILES_MAX = 8;
 export const RETRY_BACKOFF = { baseMs: 200, capMs: 60_000 } as const;
 /** A file that cannot be pinned is not looked at again before this time, unless the spec changes. */
 export const PIN_RETRY_MS_MIN = 2000;
-/** After a conflict the cache is a moment behind. */
+/** After a failure, news of an object brings it back no sooner than its back-off would, and no later than this. */
+export const NEWS_REST_MS_MAX = 5000;
+/** After a first conflict the cache is a moment behind. */
 export const CONFLICT_RETRY_MS = 25;
+/**
+ * What is added after more of them. The cap is low: where others write into an object all the while, only many tries find a gap, and
+ * where the cache stands still, two tries a second are no burden.
+ */
+export const CONFLICT_BACKOFF = { baseMs: 50, capMs: 1000 } as const;
 /** Every object is looked at again this often, whatever was heard of it. */
 export const RESYNC_MS = 30_000;
 
@@ -59,6 +66,8 @@ export const KEY_IN_FLIGHT_MS = 5000;
 export const ROUTER_GONE_MS = 10_000;
 /** How often the leader looks whether the cluster still knows it: somebody may have changed what it wrote. */
 export const LINK_LOOK_MS = 30_000;
+/** A Pool that is being deleted is looked at again after this time while Pods of it are left, whatever was heard of them. */
+export const FINISH_LOOK_MS = 10_000;
 /** Children that nobody watches are looked at again after this time: somebody may have changed or deleted them. */
 export const CHILD_LOOK_MS = 300_000;
 /** Added to the drain for ending engines, before the node kills what is left. */

@@ -2,20 +2,21 @@
 // that goes with the slot. Who may write there runs code in every slot that reads it, so it belongs to one Pool or to its equals.
 import type { EnvVar } from '../api/kinds.ts';
 import type { Pool } from '../api/pool.ts';
+import { COMPILE_CACHE_VOLUME } from '../core/plan/claim-trouble.ts';
 import { DATA_FOLDER } from './slot-pod.ts';
 import type { VolumeMounts, WeightPlaces } from './weight-volumes.ts';
 
 const MOUNT_PATH = `${DATA_FOLDER}/cache`;
-const VOLUME_NAME = 'compile-cache';
 
 export function compileCacheVolume(pool: Pool, places: WeightPlaces): VolumeMounts {
   const { claimName } = pool.spec.compileCache ?? {};
   const path = places.allowsHostPath === true ? pool.spec.compileCache?.hostPath?.path : undefined;
-  const mounts = [{ name: VOLUME_NAME, mountPath: MOUNT_PATH }];
+  const mounts = [{ name: COMPILE_CACHE_VOLUME, mountPath: MOUNT_PATH }];
   if (claimName !== undefined)
-    return { volumes: [{ name: VOLUME_NAME, persistentVolumeClaim: { claimName, readOnly: false } }], mounts };
+    return { volumes: [{ name: COMPILE_CACHE_VOLUME, persistentVolumeClaim: { claimName, readOnly: false } }], mounts };
   // Not made by the node: it would belong to root, and a slot of another user could not write.
-  if (path !== undefined) return { volumes: [{ name: VOLUME_NAME, hostPath: { path, type: 'Directory' } }], mounts };
+  if (path !== undefined)
+    return { volumes: [{ name: COMPILE_CACHE_VOLUME, hostPath: { path, type: 'Directory' } }], mounts };
   return { volumes: [], mounts: [] };
 }
 

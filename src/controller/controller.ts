@@ -23,7 +23,7 @@ import type { SeenChildren } from './owned-child.ts';
 import { createPins, type Pins } from './pins.ts';
 import type { PoolSetbacks } from './pool-context.ts';
 import { reconcilePool } from './pool-reconciler.ts';
-import { explainRefusal } from './refusals.ts';
+import { type Refusal, refusalOf } from './refusals.ts';
 import { reconcileRevision } from './revision-reconciler.ts';
 import { loadKeySource } from './slot-keys.ts';
 import { type SlotTemplate, stokerImage } from './slot-pod.ts';
@@ -129,12 +129,7 @@ class RunningController implements Controller {
     });
     const add = (kind: Kind, name: string) => this.#queue.add(kind, name);
     this.#files = new WantedFiles({ cluster, steering: this.#steering, add });
-    this.#objects = createObjectWatch({
-      cluster,
-      places: options,
-      add,
-      onSlotGone: (podUid) => this.#forgetSlot(podUid),
-    });
+    this.#objects = this.#watchObjects();
     this.#staging = createStaging(options, () => ({ ...options, image: stokerImage(this.#template()) }), {
       world: () => this.#steering.world(),
       isComplete: () => this.#steering.isComplete(),
@@ -159,6 +154,16 @@ class RunningController implements Controller {
       clock,
       rng,
       log,
+    });
+  }
+
+  #watchObjects(): ObjectWatch {
+    return createObjectWatch({
+      cluster: this.#options.cluster,
+      places: this.#options,
+      add: (kind, name) => this.#queue.add(kind, name),
+      renew: (kind, name) => this.#queue.renew(kind, name),
+      onSlotGone: (podUid) => this.#forgetSlot(podUid),
     });
   }
 
@@ -331,13 +336,13 @@ class RunningController implements Controller {
     metrics.count('reconciles', { kind, outcome: outcome.type });
     if (outcome.type !== 'failed') return;
     log.warn({ kind, name, error: outcome.sentence }, 'an object could not be brought up to date and is tried again');
-    if (outcome.isRefused === true) this.#tellRefusal(kind, name, outcome.sentence);
+    const refusal = refusalOf(outcome);
+    if (refusal !== undefined) this.#tellRefusal(kind, name, refusal);
   }
 
   /** For whoever looks at the object. Equal Events are counted up. */
-  #tellRefusal(kind: Kind, name: string, sentence: string): void {
+  #tellRefusal(kind: Kind, name: string, { reason, message }: Refusal): void {
     const { cluster, log } = this.#options;
-    const { reason, message } = explainRefusal(sentence);
     log.error({ kind, name, reason }, message);
     const regarding = cluster.get<ClusterObject>(kinds[KIND_OF[kind]], name);
     if (regarding !== undefined) cluster.recordEvent({ regarding, type: 'Warning', reason, message });

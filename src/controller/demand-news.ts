@@ -1,6 +1,6 @@
 // From what routers say to news for the planner: counters become differences, samples are passed on. A router that comes back
 // goes on counting where it was; one that was started anew counts from nothing. Remembers counters and when they were told.
-import type { Demand, ModelDemand, RouterHello } from '../api/link.ts';
+import { type Demand, HISTORY_MODELS_MAX, type ModelDemand, type RouterHello } from '../api/link.ts';
 import type { ModelNews } from '../core/plan/pool/fleet-planner.ts';
 import { METER_SPAN_MS } from '../core/plan/scale/demand-meter.ts';
 import { ARRIVAL_STEP_MS } from '../core/route/arrivals.ts';
@@ -12,7 +12,9 @@ interface Counted {
 
 interface KnownRouter {
   readonly counters: Map<string, Counted>;
-  heardMs: number;
+  readonly heardMs: number;
+  /** Its history had no room for all of its models: what their counters say first is no news. */
+  readonly isCut: boolean;
 }
 
 export interface DemandNews {
@@ -21,6 +23,9 @@ export interface DemandNews {
   ofDemand(router: string, demand: Demand, nowMs: number): readonly (readonly [string, ModelNews])[];
 }
 
+/** Counted from the next telling on. */
+const unknownCount: Counted = { arrivals: Number.NaN, tokens: Number.NaN };
+
 /** Routers whose counters are kept; the one that was not heard for longest goes first. */
 const ROUTERS_MAX = 1000;
 /** Of a request whose router is too old to tell. */
@@ -28,27 +33,29 @@ const PROMPT_TOKENS_GUESS = 500;
 
 export function createDemandNews(): DemandNews {
   const known = new Map<string, KnownRouter>();
-  const hear = (router: string, nowMs: number) => {
-    const { counters, heardMs } = known.get(router) ?? { counters: new Map<string, Counted>(), heardMs: nowMs };
+  const hear = (router: string, nowMs: number, isCut = false) => {
+    const before = known.get(router) ?? { counters: new Map<string, Counted>(), heardMs: nowMs, isCut: false };
+    const { counters, heardMs } = before;
     known.delete(router);
-    known.set(router, { counters, heardMs: nowMs });
+    known.set(router, { counters, heardMs: nowMs, isCut });
     const [oldest] = known.keys();
     if (known.size > ROUTERS_MAX && oldest !== undefined) known.delete(oldest);
-    return { counters, silentMs: nowMs - heardMs };
+    return { counters, silentMs: nowMs - heardMs, wasCut: before.isCut };
   };
   return {
     ofHello({ name, history }, nowMs) {
       if (known.has(name)) return [];
-      const { counters } = hear(name, nowMs);
+      const { counters } = hear(name, nowMs, history.length >= HISTORY_MODELS_MAX);
       return history.flatMap((row) => {
         // Its counters hold all of this: the first demand counts nothing twice.
-        counters.set(row.model, { arrivals: Number.NaN, tokens: Number.NaN });
+        counters.set(row.model, unknownCount);
         return readHistory(row, nowMs).map((news) => [row.model, news] as const);
       });
     },
     ofDemand(router, { models }, nowMs) {
-      const { counters, silentMs } = hear(router, nowMs);
+      const { counters, silentMs, wasCut } = hear(router, nowMs);
       return models.flatMap((row) => {
+        if (wasCut && !counters.has(row.model)) counters.set(row.model, unknownCount);
         const arrived = readArrived(row, counters);
         const all = [...(arrived === undefined ? [] : spread(arrived, { nowMs, silentMs })), ...readSamples(row)];
         return all.map((news) => [row.model, news] as const);

@@ -1,6 +1,6 @@
 // What an engine needs to run a revision in a slot: pinned facts from the ModelRevision, serving settings from the Model.
 // Pure. Where the file lies may have moved since the pin; its digest has not.
-import { isThirdParty, loadsFolder, type ThirdPartyEngine } from '../api/engine-arguments.ts';
+import { argumentValue, isThirdParty, loadsFolder, type ThirdPartyEngine } from '../api/engine-arguments.ts';
 import { imageDigestOf } from '../api/engine-image.ts';
 import { autoSleepOf, survivesSleep } from '../api/engine-sleep.ts';
 import type { Launch, OwnEngine, SlotEngine } from '../api/link.ts';
@@ -42,12 +42,13 @@ export function renderLaunch(facts: LaunchFacts): Launch | undefined {
   const pinned = locateWeights(facts.revision, facts.weightsFolder);
   if (pinned === undefined) return undefined;
   if (!isThirdParty(engine.name)) return { engine: 'Llama', ...frame, ...pinned };
+  const args = useWholeSet(engine.name, engine.args ?? [], facts.pool);
   return {
     engine: engine.name,
     ...frame,
     ...pinned,
-    ...renderRoom(facts, engine.name, pinned.weightsSizeBytes),
-    args: [...(engine.args ?? [])],
+    ...renderRoom(facts, { engine: engine.name, args, weightsBytes: pinned.weightsSizeBytes }),
+    args,
     ...(engine.image === undefined ? {} : { imageDigest: imageDigestOf(engine.image) }),
     ...(weights.architecture === undefined ? {} : { architecture: weights.architecture }),
   };
@@ -56,10 +57,29 @@ export function renderLaunch(facts: LaunchFacts): Launch | undefined {
 /** What decides it as well, and goes first when a version says it. */
 const ROOM_ARGUMENTS = /^--(gpu-memory-utilization|mem-fraction-static)=/;
 
+const TENSOR_PARALLEL = 'tensor-parallel-size';
+
+/**
+ * An engine takes one accelerator when nothing is said, and the slot holds all of its set. What a version says goes first.
+ * `llama-server` spreads over what it sees by itself.
+ */
+function useWholeSet(engine: ThirdPartyEngine, args: readonly string[], { spec: { accelerator } }: Pool): string[] {
+  const isSaid = argumentValue(args, TENSOR_PARALLEL) !== undefined;
+  if (engine === 'LlamaServer' || accelerator.resourceName.endsWith('/cpu') || isSaid) return [...args];
+  const width = accelerator.countPerSlot / Number(argumentValue(args, 'pipeline-parallel-size') ?? 1);
+  return Number.isInteger(width) && width > 1 ? [`--${TENSOR_PARALLEL}=${width}`, ...args] : [...args];
+}
+
 /** Only where the Pool says what there is. `llama-server` takes what context and places need, and nothing else. */
-function renderRoom({ revision, pool }: LaunchFacts, engine: ThirdPartyEngine, weightsBytes: number) {
+function renderRoom(
+  { pool }: LaunchFacts,
+  {
+    engine,
+    args,
+    weightsBytes,
+  }: { readonly engine: ThirdPartyEngine; readonly args: readonly string[]; readonly weightsBytes: number },
+) {
   const { memoryBytes } = pool.spec.accelerator;
-  const args = revision.spec.engine.args ?? [];
   if (memoryBytes === undefined || args.some((argument) => ROOM_ARGUMENTS.test(argument))) return {};
   const facts = { acceleratorBytes: memoryBytes, weightsBytes, args, sleepersMax: pool.spec.sleepersPerSlotMax };
   if (engine === 'LlamaServer') return {};
@@ -133,7 +153,8 @@ export function slotEngineOf({ spec }: ModelRevision): SlotEngine | undefined {
   return spec.engine.name === 'Remote' ? undefined : spec.engine.name;
 }
 
-/** What one class and build answered is not expected of another. */
-export function probeKey(pool: Pool, engineBuild: string): string {
-  return `${pool.spec.accelerator.className}@${engineBuild}`;
+/** What one class, set size and build answered is not expected of another: sums over more accelerators round differently. */
+export function probeKey({ spec: { accelerator } }: Pool, engineBuild: string): string {
+  const { className, countPerSlot } = accelerator;
+  return `${className}${countPerSlot === 1 ? '' : `x${countPerSlot}`}@${engineBuild}`;
 }

@@ -15,12 +15,16 @@ export interface CopyFacts {
   readonly savings: ReadonlyMap<string, CopyModel>;
 }
 
-/** By Pod uid. Called at every plan: how busy slots are is learned from it. */
-export type PlanCopies = (facts: CopyFacts) => ReadonlyMap<string, CopyOrder>;
+export interface LiveCopies {
+  /** By Pod uid. Called at every plan: how busy slots are is learned from it. */
+  plan(facts: CopyFacts): ReadonlyMap<string, CopyOrder>;
+  /** As CopyPlanner has it. */
+  release(podUids: readonly string[]): void;
+}
 
-export function createLiveCopies(): PlanCopies {
+export function createLiveCopies(): LiveCopies {
   const planner = createCopyPlanner();
-  return (facts) => {
+  const plan = (facts: CopyFacts) => {
     const nodes = new Map(facts.world.slots.map(({ podUid, node }) => [podUid, node ?? '']));
     const slots = new Map(facts.slots.map((slot) => [slot.podUid, slot]));
     const claims = new Map(facts.claims.map((claim) => [claim.revision, claim]));
@@ -43,6 +47,7 @@ export function createLiveCopies(): PlanCopies {
       nodeOf: (podUid) => nodes.get(podUid) ?? '',
     });
   };
+  return { plan, release: (podUids) => planner.release(podUids) };
 }
 
 /** Copies are made of what answers, never of a candidate. */

@@ -26,7 +26,7 @@ import {
   scaleDefaults,
   TOKEN_GAP_MS_MAX,
 } from '../core/plan/scale/settings.ts';
-import { readSupply } from '../core/plan/scale/supply-reading.ts';
+import { isFreeSlot, readSupply } from '../core/plan/scale/supply-reading.ts';
 import { createDemandNews } from './demand-news.ts';
 import type { Fleet } from './fleet.ts';
 import { slotEngineOf } from './launch.ts';
@@ -106,7 +106,9 @@ export function createLiveScaling(options: LiveScalingOptions): LiveScaling {
       for (const name of planned.keys()) if (!names.has(name)) forget(name, { planner, planned });
       const unpinned = new Set(world.models.filter(({ stable }) => stable === undefined).map(({ name }) => name));
       tell(early.splice(0).filter(([name]) => planned.has(name) || unpinned.has(name)));
-      return decideLive(planner, { world, live, own, guesses: planned, copies, onFinding: options.onFinding });
+      const freePools = new Set(world.slots.filter(isFreeSlot).map(({ pool }) => pool));
+      const { onFinding } = options;
+      return decideLive(planner, { world, live, own, guesses: planned, copies, freePools, onFinding });
     },
   };
 }
@@ -129,6 +131,8 @@ interface Looked {
   readonly own: readonly LiveModel[];
   readonly guesses: ReadonlyMap<string, ModelGuess>;
   readonly copies: ReadonlyMap<string, CopyOrder>;
+  /** Pools in which a slot stands free. */
+  readonly freePools: ReadonlySet<string>;
   readonly onFinding: LiveScalingOptions['onFinding'];
 }
 
@@ -136,16 +140,14 @@ function decideLive(planner: FleetPlanner, looked: Looked): ReadonlyMap<string, 
   const { world, live, own, onFinding } = looked;
   const decisions = new Map<string, LiveDecision>();
   for (const { name } of live) decisions.set(name, { decision: keepUpstream(name) });
-  // Only models that may use the same slots owe each other any.
-  for (const [pools, group] of Map.groupBy(own, ({ model }) => model.spec.pools.join())) {
+  for (const { pools, models: group } of groupBySlots(own)) {
     const models = new Map(
       group.map((one) => [
         one.name,
         { ...readInput(one, looked), forecastFloor: planner.forecastOf(one.name, world.wallMs) },
       ]),
     );
-    const shared = new Set(pools.split(','));
-    const slots = world.slots.filter(({ pool, isUsable }) => isUsable && shared.has(pool)).length;
+    const slots = world.slots.filter(({ pool, isUsable }) => isUsable && pools.has(pool)).length;
     const asked = { models, slots, wallMs: world.wallMs };
     const orders = planner.decide(asked);
     const refused = new Set(checkOrders(asked, orders).map((finding) => noteFinding(finding, onFinding)));
@@ -161,12 +163,34 @@ function decideLive(planner: FleetPlanner, looked: Looked): ReadonlyMap<string, 
   return decisions;
 }
 
+interface SlotGroup {
+  readonly pools: ReadonlySet<string>;
+  readonly models: readonly LiveModel[];
+}
+
+/** Only models that may use the same slots owe each other any, be it by way of a third one. */
+export function groupBySlots(own: readonly LiveModel[]): SlotGroup[] {
+  let groups: SlotGroup[] = [];
+  for (const [pools, models] of Map.groupBy(own, ({ model }) => model.spec.pools.join())) {
+    const named = pools.split(',');
+    const [near, far] = [true, false].map((isNear) =>
+      groups.filter((group) => named.some((pool) => group.pools.has(pool)) === isNear),
+    );
+    const joined = {
+      pools: new Set([...named, ...(near ?? []).flatMap((group) => [...group.pools])]),
+      models: [...(near ?? []).flatMap((group) => group.models), ...models],
+    };
+    groups = [...(far ?? []), joined];
+  }
+  return groups;
+}
+
 function noteFinding(finding: OrderFinding, onFinding: LiveScalingOptions['onFinding']): string {
   onFinding?.(finding);
   return finding.model;
 }
 
-function readInput(live: LiveModel, { world, guesses, copies }: Looked): Omit<ScalerInput, 'forecastFloor'> {
+function readInput(live: LiveModel, { world, guesses, copies, freePools }: Looked): Omit<ScalerInput, 'forecastFloor'> {
   const { name, model, stable } = live;
   const revision = stable?.metadata.name ?? '';
   const { scaling, serving } = model.spec;
@@ -174,6 +198,7 @@ function readInput(live: LiveModel, { world, guesses, copies }: Looked): Omit<Sc
   const supply = readSupply(revision, {
     holding: world.slotsOf.get(revision) ?? [],
     wanted: (world.awakeSlotsOf.get(revision) ?? []).filter(({ podUid }) => copies.get(podUid)?.revision !== revision),
+    isAnyFree: model.spec.pools.some((pool) => freePools.has(pool)),
   });
   const { ordered, ready, pending, idleMs } = supply;
   return {
@@ -198,7 +223,7 @@ function readInput(live: LiveModel, { world, guesses, copies }: Looked): Omit<Sc
     ordered,
     ready,
     pending,
-    makeRoomMs: supply.hasFreeSleeper || ready > 0 ? 0 : (guesses.get(name)?.sleepMs ?? 0),
+    makeRoomMs: supply.hasRoom ? 0 : (guesses.get(name)?.sleepMs ?? 0),
     lagMs: DECISION_LAG_MS,
   };
 }

@@ -1,5 +1,5 @@
-// What an object that changed means for the work: whose keys are looked at again. Owns what objects were, since one that is gone
-// says no more whose it was. Never writes, and never decides more than that.
+// What an object that changed means for the work: whose keys are looked at again, and whose failures say nothing any more. Owns
+// what objects were, since one that is gone says no more whose it was. Never writes, and never decides more than that.
 import type { ClusterObject } from '../api/group.ts';
 import { kinds, type Pod } from '../api/kinds.ts';
 import type { Cluster } from '../ports/cluster.ts';
@@ -13,6 +13,8 @@ export interface ObjectWatchOptions {
   readonly cluster: Cluster;
   readonly places: WeightPlaces;
   add(kind: Kind, name: string): void;
+  /** Before it is added: a person changed what it goes by. */
+  renew(kind: Kind, name: string): void;
   /** The Pod of a slot went, or another one has its name. */
   onSlotGone(podUid: string): void;
 }
@@ -36,6 +38,8 @@ class KnownObjects implements ObjectWatch {
   readonly #stagers = new Map<string, string>();
   readonly #servedNames = new Map<string, string>();
   readonly #modelOfRevision = new Map<string, string>();
+  /** Of Pools and Models: which spec was seen last. */
+  readonly #specs = new Map<string, string>();
 
   constructor(options: ObjectWatchOptions) {
     this.#options = options;
@@ -56,6 +60,7 @@ class KnownObjects implements ObjectWatch {
   changed(kind: string, name: string): void {
     switch (kind) {
       case 'Pool':
+        if (this.#isNewSpec('Pool', name)) this.#renewPool(name);
         this.#options.add('Pool', name);
         for (const { metadata } of this.#options.cluster.list(kinds.Model)) {
           this.#options.add('Model', metadata.name);
@@ -63,6 +68,7 @@ class KnownObjects implements ObjectWatch {
         }
         return;
       case 'Model':
+        if (this.#isNewSpec('Model', name)) this.#renewModel(name);
         this.#onModel(name);
         return;
       case 'ModelRevision':
@@ -73,6 +79,41 @@ class KnownObjects implements ObjectWatch {
         return;
       default:
     }
+  }
+
+  /** People change specs and delete; what the controller writes itself leaves both as they are. */
+  #isNewSpec(kind: 'Pool' | 'Model', name: string): boolean {
+    const { metadata } = this.#options.cluster.get<ClusterObject>(kinds[kind], name) ?? {};
+    const id = `${kind}/${name}`;
+    const spec = `${metadata?.uid ?? ''}/${metadata?.generation ?? 0}/${metadata?.deletionTimestamp ?? ''}`;
+    const isNew = this.#specs.get(id) !== spec;
+    if (metadata === undefined) this.#specs.delete(id);
+    else this.#specs.set(id, spec);
+    return isNew;
+  }
+
+  /** Stagers are made as the Pool says, too. */
+  #renewPool(name: string): void {
+    this.#options.renew('Pool', name);
+    for (const { metadata, spec } of this.#options.cluster.list(kinds.Model)) {
+      if (!spec.pools.includes(name)) continue;
+      for (const revision of this.#revisionsOf(metadata.name)) this.#options.renew('ModelRevision', revision);
+    }
+  }
+
+  #renewModel(name: string): void {
+    this.#options.renew('Model', name);
+    this.#options.renew('Pin', name);
+    for (const revision of this.#revisionsOf(name)) {
+      this.#options.renew('ModelRevision', revision);
+      this.#options.renew('Upstream', revision);
+    }
+  }
+
+  /** Those that answer or are on trial. */
+  #revisionsOf(model: string): readonly string[] {
+    const { stableRevision, candidateRevision } = this.#options.cluster.get(kinds.Model, model)?.status ?? {};
+    return [stableRevision, candidateRevision].filter((revision) => revision !== undefined);
   }
 
   /** A name that becomes free or taken concerns the other Models that want it. */
@@ -101,9 +142,8 @@ class KnownObjects implements ObjectWatch {
   /** Whether a revision is in use, and in which pools, is for its Model to say. */
   #stageFor(model: string, { onlyMissing = false } = {}): void {
     const { cluster } = this.#options;
-    const { stableRevision, candidateRevision } = cluster.get(kinds.Model, model)?.status ?? {};
-    for (const revision of [stableRevision, candidateRevision]) {
-      const found = revision === undefined ? undefined : cluster.get(kinds.ModelRevision, revision);
+    for (const revision of this.#revisionsOf(model)) {
+      const found = cluster.get(kinds.ModelRevision, revision);
       if (found?.spec.weights?.fileSet === undefined) continue;
       if (!onlyMissing || stagingTroubleOf(found) !== undefined)
         this.#options.add('ModelRevision', found.metadata.name);
@@ -112,10 +152,8 @@ class KnownObjects implements ObjectWatch {
 
   /** Whoever changes a Model may have mended its Secret a moment before. */
   #readKeysOf(model: string): void {
-    const { cluster } = this.#options;
-    const { stableRevision, candidateRevision } = cluster.get(kinds.Model, model)?.status ?? {};
-    for (const revision of [stableRevision, candidateRevision]) {
-      const isRemote = revision !== undefined && cluster.get(kinds.ModelRevision, revision)?.spec.remote !== undefined;
+    for (const revision of this.#revisionsOf(model)) {
+      const isRemote = this.#options.cluster.get(kinds.ModelRevision, revision)?.spec.remote !== undefined;
       if (isRemote) this.#options.add('Upstream', revision);
     }
   }

@@ -5,6 +5,7 @@ import type { InstanceReport } from '../api/link.ts';
 import type { Model } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
 import type { Pool } from '../api/pool.ts';
+import { isNodeLost } from '../core/plan/node-loss.ts';
 import type { RoutedSlot } from '../core/plan/routing.ts';
 import { isTroubledHere } from '../core/plan/slot-trouble.ts';
 import { awakeIn, type InstanceView, type ModelLoad } from '../core/plan/snapshot.ts';
@@ -140,7 +141,7 @@ function listLiveModels(cluster: Cluster, revisions: ReadonlyMap<string, ModelRe
  */
 function isComing(pod: Pod, record: AgentRecord | undefined): boolean {
   if (record?.report !== undefined || isLeaving(pod) || hasEnded(pod)) return false;
-  return !isTroubledHere(pod);
+  return !isTroubledHere(pod) && !isNodeLost(pod);
 }
 
 function isLate(pod: Pod, { wallMs, startedWallMs }: ObservedAt): boolean {

@@ -1,13 +1,13 @@
 // Pins weights that have to be downloaded: reads the Secret, has the source say which files it has, and refuses what no engine
-// could use. Nothing is downloaded here, and no credential leaves in a sentence.
+// could use. Nothing is downloaded here but a config.json, and no credential leaves in a sentence.
 
 import { loadsFolder } from '../api/engine-arguments.ts';
 import { fileSetBytes, fileSetDigest } from '../api/file-set.ts';
 import { kinds } from '../api/kinds.ts';
 import type { Model } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
+import { isRefusedAddress, literalHost } from '../api/upstream-address.ts';
 import { mutablePartOf, type WeightSource } from '../api/weight-sources.ts';
-import { isRefusedAddress, literalHost } from '../core/check/upstream-address.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { SourceResolver } from '../ports/weights.ts';
@@ -20,8 +20,7 @@ interface Refusal {
 
 interface Pinned {
   readonly weights: NonNullable<ModelRevision['spec']['weights']>;
-  /** What the Model asks for: the files say it only when they are here. */
-  readonly trainedContextLength: number;
+  readonly trainedContextLength: number | undefined;
 }
 
 export async function pinDownload(
@@ -39,7 +38,7 @@ export async function pinDownload(
   if (!credentials.ok) return credentials;
   const resolved = await sources.resolveSource(source, credentials.value, signal);
   if (!resolved.ok) return resolved;
-  const fileSet = resolved.value;
+  const { fileSet, description } = resolved.value;
   const { name: engine } = model.spec.version.engine;
   if (!loadsFolder(engine) && mainFileOf(fileSet.files) === undefined) {
     const message = `The engine ${engine} needs exactly one GGUF file, and the source has ${fileSet.files.length} files: ${fileSet.files
@@ -48,8 +47,10 @@ export async function pinDownload(
       .join(', ')}. Choose one, with hub.include or in the list.`;
     return fail({ reason: 'WeightsInvalid', message });
   }
-  const weights = { fileSet, sizeBytes: fileSetBytes(fileSet.files), sha256: fileSetDigest(fileSet.files) };
-  return ok({ weights, trainedContextLength: model.spec.version.contextLength ?? 0 });
+  const { architecture, trainedContextLength } = description ?? {};
+  const whole = { fileSet, sizeBytes: fileSetBytes(fileSet.files), sha256: fileSetDigest(fileSet.files) };
+  const weights = { ...whole, ...(architecture === undefined ? {} : { architecture }) };
+  return ok({ weights, trainedContextLength });
 }
 
 /** The one file that a GGUF engine opens. */

@@ -7,8 +7,8 @@ import type { ModelRevision } from '../api/model-revision.ts';
 import type { Remote } from '../api/remote.ts';
 import { revisionDigest, revisionName } from '../api/revision-hash.ts';
 import { resolveSimulatedWeights } from '../api/simulated-weights.ts';
+import { isRefusedAddress, literalHost } from '../api/upstream-address.ts';
 import { isDownloaded } from '../api/weight-sources.ts';
-import { isRefusedAddress, literalHost } from '../core/check/upstream-address.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 import type { WeightsError } from '../ports/weights.ts';
 import { PIN_RETRY_MS_MIN } from './bounds.ts';
@@ -18,6 +18,7 @@ import type { ControllerOptions } from './options.ts';
 import { findOwned, ownedBy } from './ownership.ts';
 import { pinDownload } from './pin-download.ts';
 import { pinImage } from './pin-image.ts';
+import { refusalOf } from './refusals.ts';
 import { keepSecret, noteSecret, SOURCE_SECRET_ANNOTATION } from './source-secret.ts';
 import { outcomeOfError } from './status.ts';
 import { isPinnedFor, keyOrigin, VERSION_ANNOTATION, versionKey } from './version-key.ts';
@@ -66,17 +67,23 @@ export function createPins(options: ControllerOptions, onChange: (model: string)
       const key = versionKey(model);
       const pinned = await pin(model, key, { options, signal });
       signal.throwIfAborted();
-      if (pinned.ok) refusals.delete(model.metadata.uid ?? '');
-      else if ('type' in pinned.error) return pinned.error;
-      else refusals.set(model.metadata.uid ?? '', { key, ...pinned.error });
+      const { outcome, refusal } = judgePin(pinned);
+      // What passes by itself is no verdict on the version.
+      if (!pinned.ok && refusal === undefined) return outcome;
+      if (refusal === undefined) refusals.delete(model.metadata.uid ?? '');
+      else refusals.set(model.metadata.uid ?? '', { key, ...refusal });
       onChange(name);
-      return pinned.ok ? done : { type: 'failed', sentence: describe(pinned.error), retryAfterMs: PIN_RETRY_MS_MIN };
+      return outcome;
     },
   };
 }
 
-function describe(error: Refusal | Outcome): string {
-  return 'message' in error ? error.message : error.type;
+/** The refusal is of the version, or of the server: both are mended by somebody. */
+function judgePin(pinned: PinResult): { readonly outcome: Outcome; readonly refusal?: Refusal | undefined } {
+  if (pinned.ok) return { outcome: done };
+  if ('type' in pinned.error) return { outcome: pinned.error, refusal: refusalOf(pinned.error) };
+  const { error: refusal } = pinned;
+  return { outcome: { type: 'failed', sentence: refusal.message, retryAfterMs: PIN_RETRY_MS_MIN }, refusal };
 }
 
 type PinResult = Result<void, Refusal | Outcome>;

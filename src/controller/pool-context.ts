@@ -33,6 +33,15 @@ export interface PoolSetbacks extends Setbacks {
   readonly known: ReadonlySet<string>;
   /** What became of the last one: how its Pod ended, or why the server did not take it. */
   readonly trouble?: Trouble;
+  /** The server said that it will take none before. */
+  readonly notBeforeMs?: number;
+  /** Of the Pool whose slot the server did not take: another one may be taken. */
+  readonly generation?: number | undefined;
 }
 
-export type Trouble = SlotTrouble | Refusal | CacheTrouble;
+export type Trouble = SlotTrouble | Refusal | CacheTrouble | DeletionTrouble;
+
+export interface DeletionTrouble {
+  readonly reason: 'DeletionStuck';
+  readonly message: string;
+}

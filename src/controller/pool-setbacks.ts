@@ -5,10 +5,11 @@ import type { Pool } from '../api/pool.ts';
 import { addSetback, noSetbacks, type Setbacks, waitAfterSetbacks } from '../core/plan/slot-setbacks.ts';
 import { findTrouble, isTroubledHere } from '../core/plan/slot-trouble.ts';
 import type { SlotsPlan } from '../core/plan/slots.ts';
+import { RETRY_BACKOFF } from './bounds.ts';
 import { findOwned } from './ownership.ts';
 import type { PoolContext, PoolSetbacks, Trouble } from './pool-context.ts';
 import { isConnected } from './pool-slots.ts';
-import { explainRefusal, isRefusal, type Refusal } from './refusals.ts';
+import { explainFailure, isRefusal } from './refusals.ts';
 import { hasEnded } from './slot-pod.ts';
 import type { Outcome } from './work-queue.ts';
 
@@ -26,7 +27,7 @@ export function noteSetbacks(pool: Pool, { pods, removed, context }: SetbackFact
   const { fleet, options, setbacks } = context;
   const { name } = pool.metadata;
   const nowMs = options.clock.nowMs();
-  const { known, trouble, ...before }: PoolSetbacks = setbacks.get(name) ?? { ...noSetbacks, known: new Set() };
+  const { known, trouble, notBeforeMs = 0, ...before } = recall(pool, setbacks);
   const hasRecovered = pods.some((pod) => isConnected(pod, fleet) && !known.has(pod.metadata.name));
   const ended = pods.filter((pod) => hasEnded(pod) && removed.includes(pod.metadata.name));
   let now: Setbacks = hasRecovered ? noSetbacks : before;
@@ -38,7 +39,14 @@ export function noteSetbacks(pool: Pool, { pods, removed, context }: SetbackFact
     const names = new Set(pods.map(({ metadata }) => metadata.name));
     setbacks.set(name, { ...now, known: names, ...(last === undefined ? {} : { trouble: last }) });
   }
-  return Math.max(waitAfterSetbacks(now, nowMs), waitAfterTroubled(pods, context));
+  return Math.max(waitAfterSetbacks(now, nowMs), notBeforeMs - nowMs, waitAfterTroubled(pods, context));
+}
+
+/** What the server did not take says nothing of a Pool that somebody has changed since: it is tried at once. */
+function recall({ metadata }: Pool, setbacks: PoolContext['setbacks']): PoolSetbacks {
+  const found = setbacks.get(metadata.name);
+  const isPast = found?.generation !== undefined && found.generation !== metadata.generation;
+  return found === undefined || isPast ? { ...noSetbacks, known: new Set() } : found;
 }
 
 /** One after the other, and slower with each, so that what crashes everywhere does not fill a pool. */
@@ -69,24 +77,26 @@ export function recallSetback(
   return isAwaited && !isRefusal(trouble) ? trouble : undefined;
 }
 
-/** A slot that the server will not have is a setback, too: the serial that was reserved for it comes back as a change, and with
- * it the next try. */
-export function noteRefusal(pool: Pool, outcome: Outcome, { options, setbacks }: PoolContext): void {
-  const refusal = refusalOf(outcome);
-  if (refusal === undefined) return;
-  const { name } = pool.metadata;
+/**
+ * A slot that the server does not take is a setback, too, for whatever reason: the serial that was reserved for it comes back as
+ * a change, and with it the next try.
+ */
+export function noteFailure(pool: Pool, outcome: Outcome, { options, setbacks }: PoolContext): void {
+  const trouble = explainFailure(outcome);
+  if (outcome.type !== 'failed' || trouble === undefined) return;
+  const { name, generation } = pool.metadata;
+  const nowMs = options.clock.nowMs();
   const known = new Set(findOwned(options.cluster.list(kinds.Pod), pool).map(({ metadata }) => metadata.name));
   const before = setbacks.get(name) ?? noSetbacks;
-  setbacks.set(name, { ...addSetback(before, options.clock.nowMs()), known, trouble: refusal });
+  // An hour of it is not believed.
+  const saidMs = Math.min(outcome.retryAfterMs ?? 0, RETRY_BACKOFF.capMs);
+  const notBefore = saidMs === 0 ? {} : { notBeforeMs: nowMs + saidMs };
+  setbacks.set(name, { ...addSetback(before, nowMs), known, trouble, generation, ...notBefore });
 }
 
-export function forgetRefusal(pool: string, { setbacks }: PoolContext): void {
+export function forgetFailure(pool: string, { setbacks }: PoolContext): void {
   const found = setbacks.get(pool);
   if (found?.trouble === undefined || !isRefusal(found.trouble)) return;
-  const { trouble: _, ...rest } = found;
-  setbacks.set(pool, rest);
-}
-
-export function refusalOf(outcome: Outcome): Refusal | undefined {
-  return outcome.type === 'failed' && outcome.isRefused === true ? explainRefusal(outcome.sentence) : undefined;
+  const { count, lastAtMs, known } = found;
+  setbacks.set(pool, { count, lastAtMs, known });
 }

@@ -3,13 +3,13 @@
 import { type Condition, setCondition } from '../api/group.ts';
 import type { Pod } from '../api/kinds.ts';
 import type { Pool, PoolStatus } from '../api/pool.ts';
-import { findDeparture, findTrouble } from '../core/plan/slot-trouble.ts';
+import { findDeparture, findTrouble, type SlotTrouble } from '../core/plan/slot-trouble.ts';
 import { AWAKE_ROOM, judgePoolRoom } from './awake-room.ts';
 import { BUFFER_CONDITION, type BufferOutcome } from './capacity-buffer.ts';
 import { judgeCompileCache } from './compile-cache-volume.ts';
 import { type AgentRecord, isOutdated } from './fleet.ts';
 import type { PoolContext, Trouble } from './pool-context.ts';
-import { residentCount } from './pool-slots.ts';
+import { isConnected, residentCount } from './pool-slots.ts';
 import { isLeaving } from './slot-pod.ts';
 import { judgeSpare, SPARE_CONDITION, type SpareWish } from './spare.ts';
 
@@ -47,13 +47,13 @@ export function renderPoolStatus(
   const records = pods.flatMap((pod) => fleet.agents.get(pod.metadata.uid ?? '') ?? []);
   const connected = records.filter(({ session, report }) => session !== undefined && report !== undefined);
   const instances = connected.flatMap(({ report }) => report?.instances ?? []);
-  const found = pods.flatMap((pod) => (isLeaving(pod) ? findDeparture(pod) : findTrouble(pod)) ?? []);
+  const found = findTroubles(pool, pods, context);
   const forbidden = judgeCompileCache(pool, options);
-  const troubles = [
-    ...found,
-    ...(setback === undefined ? [] : [setback]),
-    ...(forbidden === undefined ? [] : [forbidden]),
-  ];
+  const hindrances = setback === undefined ? [] : [setback];
+  // What slots are in trouble with matters no more once they are to go.
+  const troubles = isEnding(pool)
+    ? hindrances
+    : [...found, ...hindrances, ...(forbidden === undefined ? [] : [forbidden])];
   const readiness = judgeReady(pool, { pods, connected: connected.length, trouble: troubles[0] });
   const free = connected.filter((record) => residentCount(record) === 0).length;
   const wish = spare.wishOf(pool.metadata.name);
@@ -86,6 +86,14 @@ export function renderPoolStatus(
         (type !== BUFFER_CONDITION || buffer.type !== 'forget') && (type !== AWAKE_ROOM || room !== undefined),
     ),
   };
+}
+
+function findTroubles({ spec }: Pool, pods: readonly Pod[], { fleet, options }: PoolContext): SlotTrouble[] {
+  const common = { mayGrow: pods.length < spec.slots.max, wallMs: options.clock.wallMs() };
+  return pods.flatMap((pod) => {
+    if (isLeaving(pod)) return findDeparture(pod, common) ?? [];
+    return findTrouble(pod, { ...common, isReached: isConnected(pod, fleet) }) ?? [];
+  });
 }
 
 /** Before the first plan of a new controller, what the last one wrote stays: it is what the plan begins with. */
@@ -141,7 +149,26 @@ interface SlotFacts {
   readonly trouble: Trouble | undefined;
 }
 
-function judgeReady(pool: Pool, { pods, connected, trouble }: SlotFacts): Verdict {
+function isEnding({ metadata }: Pool): boolean {
+  return metadata.deletionTimestamp !== undefined;
+}
+
+const NAMES_MAX = 8;
+
+/** Those that were made a moment ago and are not seen yet have no name here. */
+function judgeEnding({ metadata: { name } }: Pool, { pods, trouble }: SlotFacts): Verdict {
+  const names = pods.slice(0, NAMES_MAX).map(({ metadata }) => metadata.name);
+  const more = pods.length > NAMES_MAX ? ` and ${pods.length - NAMES_MAX} more` : '';
+  const awaited =
+    names.length === 0 ? 'slots that were just made' : `the Pods of its slots: ${names.join(', ')}${more}`;
+  const next = trouble?.message ?? 'They answer what they have, and end by themselves.';
+  const message = `The Pool ${name} is being deleted and waits for ${awaited}. ${next}`;
+  return { type: 'Ready', status: 'False', reason: 'Deleting', message: message.slice(0, 1024) };
+}
+
+function judgeReady(pool: Pool, facts: SlotFacts): Verdict {
+  if (isEnding(pool)) return judgeEnding(pool, facts);
+  const { pods, connected, trouble } = facts;
   const { min } = pool.spec.slots;
   if (connected >= Math.min(pods.length, Math.max(1, min)) && connected >= min) {
     const message = connected === 0 ? 'There is no slot; one is made when it is needed.' : 'Slots are connected.';

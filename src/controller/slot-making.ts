@@ -3,12 +3,16 @@
 import { kinds, type Pod } from '../api/kinds.ts';
 import type { Pool } from '../api/pool.ts';
 import type { SlotsPlan } from '../core/plan/slots.ts';
+import { fail, type Result } from '../lib/result.ts';
 import type { PoolContext } from './pool-context.ts';
-import { forgetRefusal, noteRefusal } from './pool-setbacks.ts';
+import { forgetFailure, noteFailure } from './pool-setbacks.ts';
 import { renderFlavouredPod } from './slot-flavour.ts';
 import { renderSlotPod } from './slot-pod.ts';
 import { outcomeOfError, versionOf } from './status.ts';
 import { done, type Outcome } from './work-queue.ts';
+
+/** The cache is a moment behind. */
+const NEXT_SLOT_MS = 25;
 
 interface SlotToMake {
   readonly context: PoolContext;
@@ -19,18 +23,33 @@ interface SlotToMake {
   readonly flavour: string | undefined;
 }
 
-/** One serial at a time: reserved, made, looked at again. */
+/**
+ * One serial at a time: reserved, made, looked at again. A serial is reserved for each try, also after one that failed: a server
+ * that did not answer in time may have made the Pod all the same. The result is the Pool as it was written.
+ */
+export async function reserveSerial(
+  pool: Pool,
+  { options }: PoolContext,
+  signal: AbortSignal,
+): Promise<Result<Pool, Outcome>> {
+  const reserved = await options.cluster.patchStatus(
+    kinds.Pool,
+    pool.metadata.name,
+    { nextSerial: serialOf(pool) + 1 },
+    { ...versionOf(pool), signal },
+  );
+  return reserved.ok ? reserved : fail(outcomeOfError(reserved.error));
+}
+
+function serialOf({ status }: Pool): number {
+  return status?.nextSerial ?? 0;
+}
+
+/** `pool` is the one before its serial was reserved. */
 export async function createSlot(pool: Pool, { context, signal, more, flavour }: SlotToMake): Promise<Outcome> {
   const { cluster, log } = context.options;
   const { name } = pool.metadata;
-  const serial = pool.status?.nextSerial ?? 0;
-  const reserved = await cluster.patchStatus(
-    kinds.Pool,
-    name,
-    { nextSerial: serial + 1 },
-    { ...versionOf(pool), signal },
-  );
-  if (!reserved.ok) return outcomeOfError(reserved.error);
+  const serial = serialOf(pool);
   const template = context.template();
   const pod = renderFlavouredPod(renderSlotPod(pool, serial, template), flavour, { pool, template });
   const nowMs = context.options.clock.nowMs();
@@ -40,10 +59,10 @@ export async function createSlot(pool: Pool, { context, signal, more, flavour }:
   if (!created.ok) {
     context.made.get(name)?.delete(pod.metadata.name);
     const outcome = outcomeOfError(created.error);
-    noteRefusal(pool, outcome, context);
+    noteFailure(pool, outcome, context);
     return outcome;
   }
-  forgetRefusal(name, context);
+  forgetFailure(name, context);
   context.steering.noteMade(name, flavour);
   log.info({ pool: name, slot: pod.metadata.name, serial }, 'a slot is made');
   cluster.recordEvent({
@@ -52,7 +71,7 @@ export async function createSlot(pool: Pool, { context, signal, more, flavour }:
     reason: 'SlotMade',
     message: `Made the slot ${pod.metadata.name}.`,
   });
-  return more ? { type: 'conflict' } : done;
+  return more ? { type: 'again', afterMs: NEXT_SLOT_MS } : done;
 }
 
 export async function removeSlots(

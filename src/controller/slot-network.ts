@@ -10,6 +10,7 @@ import { renderSlotLabels, SLOT_DATA_PORT } from './slot-pod.ts';
 import { done, type Outcome } from './work-queue.ts';
 
 const COMPONENT_LABEL = 'app.kubernetes.io/component';
+const DNS_PORTS: readonly number[] = [53];
 
 export async function keepNetworkPolicy(
   pool: Pool,
@@ -18,15 +19,15 @@ export async function keepNetworkPolicy(
 ): Promise<Outcome> {
   const { slotPods } = context.options;
   if (slotPods === undefined) return done;
-  const { releaseLabels, dnsTo = [] } = slotPods;
+  const { releaseLabels, dnsTo = [], dnsPorts = DNS_PORTS } = slotPods;
   if (releaseLabels === undefined) {
     return dropChild(kinds.NetworkPolicy, { name: policyName(pool), owner: pool }, context);
   }
-  const wanted = renderNetworkPolicy(pool, { linkPort, releaseLabels, dnsTo });
+  const wanted = renderNetworkPolicy(pool, { linkPort, releaseLabels, dnsTo, dnsPorts });
   const kept = await keepChild(kinds.NetworkPolicy, wanted, context);
   if (kept.type !== 'foreign') return kept;
   const sentence = `The NetworkPolicy ${wanted.metadata.name} belongs to somebody else, and no slot is made without ours. Give it another name or delete it.`;
-  return { type: 'failed', sentence };
+  return { type: 'failed', sentence, isRefused: true, ownReason: 'PolicyTaken' };
 }
 
 function policyName(pool: Pool): string {
@@ -38,6 +39,7 @@ export interface PolicyRelease {
   readonly releaseLabels: Readonly<Record<string, string>>;
   /** Where names are asked for. Empty: anywhere. */
   readonly dnsTo: readonly PolicyPeer[];
+  readonly dnsPorts: readonly number[];
 }
 
 export function renderNetworkPolicy(pool: Pool, release: PolicyRelease): NetworkPolicy {
@@ -46,10 +48,10 @@ export function renderNetworkPolicy(pool: Pool, release: PolicyRelease): Network
     { podSelector: { matchLabels: { ...release.releaseLabels, [COMPONENT_LABEL]: component } } },
   ];
   const tcp = (port: number) => [{ port, protocol: 'TCP' as const }];
-  const dns = [
-    { port: 53, protocol: 'UDP' as const },
-    { port: 53, protocol: 'TCP' as const },
-  ];
+  const dns = release.dnsPorts.flatMap((port) => [
+    { port, protocol: 'UDP' as const },
+    { port, protocol: 'TCP' as const },
+  ]);
   // The server leaves an empty list out, and means everywhere with it.
   const names = { ports: dns, ...(release.dnsTo.length === 0 ? {} : { to: release.dnsTo }) };
   return {

@@ -71,6 +71,11 @@ export interface SlotPods {
   readonly releaseLabels?: Readonly<Record<string, string>> | undefined;
   /** Where these policies let slots ask for names. Empty or unset: anywhere. */
   readonly dnsTo?: readonly PolicyPeer[] | undefined;
+  /** On these ports of Pods. Unset: 53. */
+  readonly dnsPorts?: readonly number[] | undefined;
+  /** What agents listen on. Unset: every address of version 4. */
+  readonly bindHost?: string | undefined;
+  readonly logLevel?: string | undefined;
 }
 
 export interface SlotTemplate extends WeightPlaces {
@@ -234,7 +239,19 @@ function environmentOf(pool: Pool, template: SlotTemplate): EnvVar[] {
       ? []
       : [{ name: 'STOKER_LINK_CA_FILE', value: `${LINK_FOLDER}/${LINK_CA_KEY}` }]),
     { name: 'STOKER_DRAIN_SECONDS', value: String(pool.spec.maxDrainSeconds) },
+    ...(template.slotPods === undefined ? [] : podEnvironment(pool, template.slotPods)),
   ];
+}
+
+function podEnvironment({ spec: { pod } }: Pool, { bindHost, logLevel }: SlotPods): EnvVar[] {
+  const given = {
+    STOKER_BIND_HOST: bindHost,
+    STOKER_LOG_LEVEL: logLevel,
+    // The built-in engine: more threads than cores only spin.
+    STOKER_ENGINE_THREADS:
+      pod?.cpuMillis === undefined ? undefined : String(Math.max(1, Math.floor(pod.cpuMillis / 1000))),
+  };
+  return Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
 }
 
 /** The uid of the Pool that controls a Pod. */

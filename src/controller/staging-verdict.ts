@@ -27,6 +27,9 @@ const NO_NODE = 'NoNode';
 /** Why there is no volume to bring files to. */
 export type VolumeAbsence = 'NoVolume' | 'HostPathRefused' | 'NoSlot';
 
+/** As the schema of a condition says. */
+const MESSAGE_CHARS_MAX = 1024;
+
 export interface StagingLook {
   readonly model: Model | undefined;
   readonly steps: readonly StagingStep[];
@@ -45,13 +48,16 @@ export function judgeStaging(
   }
   if (steps.length === 0) return { ...frame, status: 'False', ...explainAbsence(absence, model.spec.pools[0] ?? '') };
   const held = steps.find((step) => step.type === 'held');
-  if (held !== undefined) return { ...frame, status: 'False', reason: held.reason, message: held.message };
+  // Whoever waits is not sent away while the files come to another volume.
+  const isUnderWay = steps.some(({ type }) => type === 'running');
+  if (held !== undefined && (passing.has(held.reason) || !isUnderWay))
+    return { ...frame, status: 'False', reason: held.reason, message: held.message };
   if (steps.every(({ type }) => type === 'staged')) {
     return { ...frame, status: 'True', reason: 'Staged', message: `The files (${size}) are on every volume.` };
   }
   const running = steps.flatMap((step) => (step.type === 'running' ? (step.advance ?? []) : []));
-  const message = describeAdvance(running, size);
-  return { ...frame, status: 'False', reason: 'Staging', message };
+  const sentences = [describeAdvance(running, size), ...(held === undefined ? [] : [held.message])];
+  return { ...frame, status: 'False', reason: 'Staging', message: sentences.join(' ').slice(0, MESSAGE_CHARS_MAX) };
 }
 
 function explainAbsence(absence: VolumeAbsence, pool: string): { readonly reason: string; readonly message: string } {
@@ -139,7 +145,6 @@ const passing: ReadonlySet<string> = new Set([
   'NodeRestarted',
   'Unschedulable',
   'NotStarted',
-  'NodeLost',
   'Evicted',
   'Preempted',
 ]);

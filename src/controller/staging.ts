@@ -10,6 +10,7 @@ import { backoffCeilingMs } from '../lib/backoff.ts';
 import { STAGE_BACKOFF } from './bounds.ts';
 import type { ControllerOptions } from './options.ts';
 import { findOwned } from './ownership.ts';
+import { refusalOf } from './refusals.ts';
 import { hasEnded, isLeaving } from './slot-pod.ts';
 import { adviceOnLostSecret, sourceSecretOf } from './source-secret.ts';
 import {
@@ -36,8 +37,8 @@ import { done, type Outcome } from './work-queue.ts';
 
 /** While something is in the way. */
 const LOOK_AGAIN_MS = 2000;
-/** A Pod that does not start. */
-const TROUBLE_AGAIN_MS = 10_000;
+/** A Pod that does not start, or does not end. */
+const troubleAgain: Outcome = { type: 'again', afterMs: 10_000 };
 /** The cache catches up with what was written. */
 const EVICTED_MS = 100;
 /** A stager that started this long ago has made its room. */
@@ -188,8 +189,8 @@ class Stagers implements Staging {
     const name = stagerName(revision.metadata.name, place.key);
     const pod = this.#options.cluster.get(kinds.Pod, name);
     if (isStaged) this.#room.settle(revision, place.key);
-    if (pod?.metadata.deletionTimestamp !== undefined) return { type: isStaged ? 'staged' : 'running', outcome: done };
     if (pod === undefined) return this.#begin(errand, name, signal);
+    if (isLeaving(pod)) return isStaged ? { type: 'staged' } : this.#judgeLeaving(pod);
     if (isStaged) return this.#finish(pod, signal);
     if (pod.status?.phase === 'Succeeded') {
       this.#failures.delete(name);
@@ -197,12 +198,21 @@ class Stagers implements Staging {
       return { type: 'staged' };
     }
     if (pod.status?.phase === 'Failed') return this.#judgeFailed(errand, pod, signal);
-    const trouble = findStagerTrouble(pod, this.#options.clock.wallMs());
-    if (trouble !== undefined)
-      return { type: 'held', ...trouble, outcome: { type: 'again', afterMs: TROUBLE_AGAIN_MS } };
+    const held = this.#findHeld(pod);
+    if (held !== undefined) return held;
     const digest = revision.spec.weights?.sha256 ?? '';
     const outcome = await this.#progress.look({ pod, revision: revision.metadata.name, digest }, signal);
     return { type: 'running', advance: this.#progress.advanceOf(name), outcome };
+  }
+
+  #findHeld(pod: Pod): StagingStep | undefined {
+    const trouble = findStagerTrouble(pod, this.#options.clock.wallMs());
+    return trouble === undefined ? undefined : { type: 'held', ...trouble, outcome: troubleAgain };
+  }
+
+  /** Its name is taken until its node says that it is gone. */
+  #judgeLeaving(pod: Pod): StagingStep {
+    return this.#findHeld(pod) ?? { type: 'running', outcome: troubleAgain };
   }
 
   async #finish(pod: Pod, signal: AbortSignal): Promise<StagingStep> {
@@ -232,7 +242,7 @@ class Stagers implements Staging {
         const secretName = sourceSecretOf(revision, model);
         const order = { revision, pool, name, secretName, ...room, key };
         const made = await cluster.create(kinds.Pod, renderStagerPod(order, this.#template()), signal);
-        return { type: 'running', outcome: made.ok ? done : outcomeOfError(made.error) };
+        return made.ok ? { type: 'running', outcome: done } : judgeUnmade(outcomeOfError(made.error));
       }
     }
   }
@@ -304,6 +314,12 @@ class Stagers implements Staging {
     });
     return { outcome: removed.ok ? done : outcomeOfError(removed.error) };
   }
+}
+
+/** A stager that the server will not have waits for somebody; a server that is away or busy does not keep it for long. */
+function judgeUnmade(outcome: Outcome): StagingStep {
+  const refusal = refusalOf(outcome);
+  return refusal === undefined ? { type: 'running', outcome } : { type: 'held', ...refusal, outcome };
 }
 
 function byUrgency(a: Outcome, b: Outcome): number {

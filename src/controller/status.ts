@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ClusterObject, KindRef } from '../api/group.ts';
 import type { Cluster, ClusterError } from '../ports/cluster.ts';
+import { isFinal } from './refusals.ts';
 import { done, type Outcome } from './work-queue.ts';
 
 export interface StatusOwner extends ClusterObject {
@@ -37,6 +38,7 @@ export function versionOf({ metadata }: ClusterObject): { resourceVersion?: stri
 
 /** Gone is done: the next change of the cache says so, too. */
 export function outcomeOfError(error: ClusterError): Outcome {
+  if (isFinal(error.message)) return failedOf(error);
   switch (error.reason) {
     case 'NotFound':
     case 'Aborted':
@@ -51,13 +53,22 @@ export function outcomeOfError(error: ClusterError): Outcome {
     case 'Throttled':
     case 'Unavailable':
     case 'Timeout':
-      return {
-        type: 'failed',
-        sentence: error.message,
-        ...(error.reason === 'Forbidden' || error.reason === 'Invalid' ? { isRefused: true } : {}),
-        ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
-      };
+      return failedOf(error);
   }
+}
+
+function failedOf(error: ClusterError): Outcome {
+  const { message: sentence, retryAfterMs } = error;
+  return {
+    type: 'failed',
+    sentence,
+    ...(isRefusal(error) ? { isRefused: true } : {}),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
+}
+
+function isRefusal({ reason, message }: ClusterError): boolean {
+  return reason === 'Forbidden' || reason === 'Invalid' || isFinal(message);
 }
 
 /** Adds or takes away our finalizer. */

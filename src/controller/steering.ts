@@ -18,7 +18,7 @@ import { listClaims, listPools } from './demand-plan.ts';
 import type { AgentRecord, Fleet } from './fleet.ts';
 import { createKeyChanges, type KeyChanges } from './key-changes.ts';
 import type { KeyRing } from './key-ring.ts';
-import { createLiveCopies, type PlanCopies } from './live-copies.ts';
+import { createLiveCopies } from './live-copies.ts';
 import type { LiveDecision, LiveScaling } from './live-scaling.ts';
 import {
   describeModel,
@@ -122,7 +122,7 @@ class PlanningLoop implements Steering {
   #timer: Timer | undefined;
   #pace: Timer | undefined;
   #restUntilMs = 0;
-  readonly #planCopies: PlanCopies;
+  readonly #liveCopies = createLiveCopies();
   #copies: ReadonlyMap<string, CopyOrder> = new Map();
 
   constructor(options: SteeringOptions) {
@@ -130,7 +130,6 @@ class PlanningLoop implements Steering {
     const nextFence = () => ({ epoch: options.epoch, seq: ++this.#seq });
     this.#keys = createKeyChanges(options);
     this.#shown = createPlanViews(options);
-    this.#planCopies = createLiveCopies();
     const weightsFolder = weightsFolderOf(options.places);
     this.#tellAgents = createTeller({ ...options, keys: this.#keys, weightsFolder, nextFence });
     this.#tellRouters = createPublisher({ fleet: options.fleet, nextFence });
@@ -211,6 +210,7 @@ class PlanningLoop implements Steering {
     };
     const snapshot = this.#isComplete ? this.#addCopies(seen, base) : base;
     const placement = planPlacement(snapshot);
+    this.#releaseCopies(placement.adopted ?? []);
     this.#assign(snapshot, placement, time.nowMs);
     this.#noteLacking(placement, seen);
     if (this.#isComplete) this.#noteSpare({ world: seen, snapshot, placement });
@@ -236,8 +236,15 @@ class PlanningLoop implements Steering {
 
   #addCopies(world: World, snapshot: PlaceSnapshot): PlaceSnapshot {
     const savings = this.#options.scaling.copyModels(world.nowMs);
-    this.#copies = this.#planCopies({ ...snapshot, world, savings });
+    this.#copies = this.#liveCopies.plan({ ...snapshot, world, savings });
     return { ...snapshot, copies: this.#copies };
+  }
+
+  /** What is to serve answers an order from now on. */
+  #releaseCopies(podUids: readonly string[]): void {
+    if (podUids.length === 0) return;
+    this.#liveCopies.release(podUids);
+    this.#copies = new Map([...this.#copies].filter(([podUid]) => !podUids.includes(podUid)));
   }
 
   #decide(world: World): ReadonlyMap<string, LiveDecision> {

@@ -3,9 +3,9 @@
 import { createHash } from 'node:crypto';
 import type { ContainerSpec, Pod, PodVolume } from '../api/kinds.ts';
 import type { Pool } from '../api/pool.ts';
+import { WEIGHTS_VOLUME } from '../core/plan/claim-trouble.ts';
 
 const MOUNT_PATH = '/var/lib/stoker/weights';
-const VOLUME_NAME = 'weights';
 /** What a revision's status says of the folder of a local node. */
 const LOCAL_KEY = 'local';
 
@@ -26,8 +26,8 @@ export function weightVolumes(pool: Pool, places: WeightPlaces, { readOnly = tru
   const volume = renderVolume(pool, places, readOnly);
   if (volume === undefined) return { volumes: [], mounts: [] };
   return {
-    volumes: [{ name: VOLUME_NAME, ...volume }],
-    mounts: [{ name: VOLUME_NAME, mountPath: MOUNT_PATH, readOnly }],
+    volumes: [{ name: WEIGHTS_VOLUME, ...volume }],
+    mounts: [{ name: WEIGHTS_VOLUME, mountPath: MOUNT_PATH, readOnly }],
   };
 }
 

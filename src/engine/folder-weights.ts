@@ -2,26 +2,12 @@
 // Never starts an engine, never runs what lies in the folder and never changes it.
 import { open } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { z } from 'zod';
+import { CONFIG_BYTES_MAX, CONFIG_FILE, readModelConfig } from '../api/model-config.ts';
 import { fail, ok } from '../lib/result.ts';
 import type { WeightsError, WeightsResolver, WeightsResult } from '../ports/weights.ts';
 import { EngineError } from './engine-error.ts';
 import { createFileDigests, type FileDigests } from './file-digest.ts';
 import { identifyFolder } from './weights-folder.ts';
-
-const CONFIG_FILE = 'config.json';
-const CONFIG_BYTES_MAX = 1024 * 1024;
-
-const tokens = z.int().min(1).max(100_000_000);
-/** What is read of a model's config.json; everything else in it is the engine's. */
-const configSchema = z.object({
-  architectures: z.array(z.string().min(1).max(128)).optional(),
-  max_position_embeddings: tokens.optional().catch(undefined),
-  // Of a model that takes more than text.
-  text_config: z.object({ max_position_embeddings: tokens.optional() }).optional().catch(undefined),
-  // With it the length follows from more than one figure, by rules of the engine's own.
-  rope_scaling: z.unknown().optional(),
-});
 
 /** Digests of files are remembered in memory. Rejects only when `signal` aborts. */
 export function createFolderWeights(digests: FileDigests = createFileDigests()): WeightsResolver {
@@ -43,29 +29,23 @@ async function look(
   { expected, digests }: { readonly expected: string | undefined; readonly digests: FileDigests },
   signal: AbortSignal,
 ): Promise<WeightsResult> {
-  const config = configSchema.safeParse(await readConfig(path));
-  if (!config.success) {
+  const description = readModelConfig(await readConfig(path));
+  if (description === undefined) {
     return refuse('WeightsInvalid', `${join(path, CONFIG_FILE)} is not the description of a model.`);
   }
   const { sizeBytes, sha256 } = await identifyFolder(path, digests, signal);
   if (expected !== undefined && expected !== sha256) {
     return refuse('HashMismatch', `${path} has the digest ${sha256}, and ${expected} is asked for.`);
   }
-  const { architectures, max_position_embeddings: own, text_config: text, rope_scaling: scaling } = config.data;
-  const trainedContextLength = scaling ? undefined : (own ?? text?.max_position_embeddings);
-  return ok({ path, sizeBytes, sha256, trainedContextLength, architecture: architectures?.[0] });
+  return ok({ path, sizeBytes, sha256, ...description });
 }
 
-/** Undefined when it is no JSON. */
-async function readConfig(folder: string): Promise<unknown> {
+async function readConfig(folder: string): Promise<string> {
   const file = await open(join(folder, CONFIG_FILE));
   try {
     const buffer = Buffer.alloc(CONFIG_BYTES_MAX);
     const { bytesRead } = await file.read(buffer, 0, CONFIG_BYTES_MAX, 0);
-    return JSON.parse(buffer.toString('utf8', 0, bytesRead));
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
+    return buffer.toString('utf8', 0, bytesRead);
   } finally {
     await file.close();
   }

@@ -61,6 +61,7 @@ async function tryOnce(options: ElectionOptions, sight: Sight, signal: AbortSign
   const { store, holder, clock } = options;
   const found = await store.read(signal);
   if (!found.ok && found.error.reason !== 'NotFound') return waitOrThrow(options, found.error);
+  if (!found.ok && !sight.mayMake()) return 'the Lease was removed, and its holder may make it again';
   if (found.ok && !sight.mayTake(found.value)) {
     const current = found.value.spec?.holderIdentity;
     options.onHolder?.(current);
@@ -99,15 +100,25 @@ function waitOrThrow({ leaseName }: ElectionOptions, error: ClusterError): strin
 
 interface Sight {
   mayTake(lease: Lease): boolean;
+  /** Of a Lease that is not there. */
+  mayMake(): boolean;
 }
 
 /** Remembers when the Lease was last seen to change. */
 function createSight({ clock, holder }: ElectionOptions): Sight {
   let seen: { readonly version: string; readonly atMs: number } | undefined;
+  let removedMs: number | undefined;
   return {
+    /** Who held it does not know yet that it is gone, and acts until its time is over. */
+    mayMake() {
+      if (seen === undefined) return true;
+      removedMs ??= clock.nowMs();
+      return clock.nowMs() - removedMs >= LEASE_MS;
+    },
     mayTake({ metadata, spec = {} }) {
       const version = `${metadata.uid}/${metadata.resourceVersion}`;
       if (seen?.version !== version) seen = { version, atMs: clock.nowMs() };
+      removedMs = undefined;
       const { holderIdentity = '', leaseDurationSeconds = LEASE_MS / 1000 } = spec;
       if (holderIdentity === '' || holderIdentity === holder) return true;
       return clock.nowMs() - seen.atMs >= leaseDurationSeconds * 1000;

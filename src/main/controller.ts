@@ -20,7 +20,7 @@ import { simulatedProfiles } from '../engine/sim/profile.ts';
 import { createKubeClient, type KubeClient } from '../kube/client.ts';
 import { createKubeCluster } from '../kube/cluster.ts';
 import { loadConnection } from '../kube/connection.ts';
-import { campaign } from '../kube/election.ts';
+import { campaign, type Leadership } from '../kube/election.ts';
 import { guardCluster } from '../kube/guarded-cluster.ts';
 import { createLeaseStore } from '../kube/lease-store.ts';
 import { findMissingRights } from '../kube/rights-check.ts';
@@ -102,7 +102,9 @@ async function startController(start: Start): Promise<StartedPart> {
       },
     });
     const guarded = guardCluster(cluster, () => leadership.isHeld());
-    const door = await openDoor(start, guarded);
+    // One that no longer leads could write nothing, and would wait for ever.
+    const leading = AbortSignal.any([start.stopping, lossOf(leadership)]);
+    const door = await unlessStopped(leading, openDoor({ ...start, stopping: leading }, guarded));
     const controller = createController({
       ...(await controllerOptions(settings, { namespace, epoch: leadership.epoch })),
       createHub: (handlers) => door.createHub(handlers, leadership.epoch),
@@ -118,7 +120,7 @@ async function startController(start: Start): Promise<StartedPart> {
       await Promise.all([controller.stop(), leadership.release()]);
     });
     const linkPort = { flag: 'link-port', variable: 'STOKER_LINK_PORT', port: linkPortOf(settings) };
-    const link = await listening(linkPort, () => unlessStopped(start.stopping, controller.start()));
+    const link = await listening(linkPort, () => unlessStopped(leading, controller.start()));
     door.announce(link.port);
     admin.answerWith((request, response) => controller.handleAdmin(request, response));
     const facts = { linkPort: link.port, adminPort: admin.port, adminUrl: `http://${HOST}:${admin.port}` };
@@ -141,6 +143,12 @@ async function tellMissingRights(
     { namespace, missing: renderAccesses(missing), count: missing.length },
     `This controller lacks rights, and goes on with what it may do. ${remedy}`,
   );
+}
+
+function lossOf({ lost }: Leadership): AbortSignal {
+  const loss = new AbortController();
+  void lost.then((sentence) => loss.abort(new StartError(sentence)));
+  return loss.signal;
 }
 
 async function lead(
@@ -264,7 +272,7 @@ async function controllerOptions(settings: Settings, { namespace, epoch }: { nam
 }
 
 function slotPodsOf(settings: Settings): SlotPods | undefined {
-  const { slotImage, slotPullPolicy = 'IfNotPresent', slotPullSecrets, releaseLabels, dnsTo } = settings;
+  const { slotImage, slotPullPolicy = 'IfNotPresent', slotPullSecrets, releaseLabels, dnsTo, dnsPorts } = settings;
   if (slotImage === undefined) return undefined;
   const pullSecrets = slotPullSecrets === undefined ? [] : slotPullSecrets.split(',');
   return {
@@ -273,6 +281,9 @@ function slotPodsOf(settings: Settings): SlotPods | undefined {
     pullSecrets,
     releaseLabels: parseLabels(releaseLabels),
     dnsTo,
+    dnsPorts,
+    bindHost: isLoopback(settings.linkHost ?? HOST) ? undefined : settings.linkHost,
+    logLevel: settings.logLevel,
   };
 }
 

@@ -1,5 +1,6 @@
 // What the controller needs to pin a version: what the weights are, wherever they lie. Implemented by src/engine.
 import type { FileSet } from '../api/file-set.ts';
+import type { ModelDescription } from '../api/model-config.ts';
 import type { WeightSource } from '../api/weight-sources.ts';
 import type { Result } from '../lib/result.ts';
 
@@ -9,15 +10,11 @@ export interface WeightsError {
   readonly message: string;
 }
 
-export interface ResolvedWeights {
+export interface ResolvedWeights extends ModelDescription {
   /** Absolute. */
   readonly path: string;
   readonly sizeBytes: number;
   readonly sha256: string;
-  /** Tokens that the model was trained for; undefined when a folder does not say it in so many words. */
-  readonly trainedContextLength?: number | undefined;
-  /** Of a folder: what its config.json names first. */
-  readonly architecture?: string | undefined;
 }
 
 export type WeightsResult = Result<ResolvedWeights, WeightsError>;
@@ -41,6 +38,12 @@ export interface SourceError {
   readonly message: string;
 }
 
+export interface ResolvedSource {
+  readonly fileSet: FileSet;
+  /** What the config.json beside the weights says; missing when there is none, or it says nothing. */
+  readonly description?: ModelDescription | undefined;
+}
+
 /** Finds out which files a source has now, and pins each by its digest. Implemented by src/stager. */
 export interface SourceResolver {
   /** `credentials` is what the Secret holds, decoded. Rejects only when `signal` aborts. */
@@ -48,5 +51,5 @@ export interface SourceResolver {
     source: WeightSource,
     credentials: Readonly<Record<string, string>>,
     signal: AbortSignal,
-  ): Promise<Result<FileSet, SourceError>>;
+  ): Promise<Result<ResolvedSource, SourceError>>;
 }

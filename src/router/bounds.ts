@@ -18,11 +18,14 @@ export interface RouterBounds {
   readonly silentHoldMsMax: number;
   /** After the start: how long a request waits for the first routing table. */
   readonly tableWaitMsMax: number;
-  /** Items and bytes of one model's queue; a tenant may hold half of it. */
+  /** Requests that wait for one model; half of them may be one tenant's. Those at an instance do not count. */
   readonly queueItemsMax: number;
+  /** Bytes of the requests for one model, waiting or at an instance; half of them may be one tenant's. */
   readonly queueBytesMax: number;
   /** Bytes that wait for a slow reader. */
   readonly unreadBytesMax: number;
+  /** After an answer is complete: how long its reader may take nothing of what waits for it. */
+  readonly untakenMsMax: number;
   /** Frames that come before the first content wait for it, up to this. */
   readonly preludeBytesMax: number;
   readonly answerBytesMax: number;
@@ -63,6 +66,7 @@ export const routerBounds: RouterBounds = {
   queueItemsMax: 1000,
   queueBytesMax: 256 * 1024 * 1024,
   unreadBytesMax: 512 * 1024,
+  untakenMsMax: 30_000,
   preludeBytesMax: 64 * 1024,
   answerBytesMax: 4 * 1024 * 1024,
   attemptsMax: 3,

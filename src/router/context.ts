@@ -12,6 +12,7 @@ import type { Door } from './stage/authenticate.ts';
 import type { BodyBudget } from './stage/limit.ts';
 import type { BodyParser } from './stage/parse-pool.ts';
 import type { Connections } from './upstream/connections.ts';
+import type { Departures } from './upstream/departures.ts';
 
 export interface RouterContext {
   readonly clock: Clock;
@@ -26,6 +27,7 @@ export interface RouterContext {
   readonly keptPlaces: KeptPlaces;
   readonly retries: RetryBudget;
   readonly connections: Connections;
+  readonly departures: Departures;
   readonly calls: OpenCalls;
   isDraining(): boolean;
 }

@@ -23,6 +23,7 @@ import { draining } from './serve-call.ts';
 import { createBodyBudget } from './stage/limit.ts';
 import { createBodyParser } from './stage/parse-pool.ts';
 import { createConnections } from './upstream/connections.ts';
+import { createDepartures } from './upstream/departures.ts';
 
 export interface RouterOptions {
   /** Names the session at the controller. */
@@ -140,8 +141,9 @@ class RunningRouter implements Router {
   }
 
   async #stopParts(): Promise<void> {
-    const { queues, connections, parser } = this.#context;
+    const { queues, connections, departures, parser } = this.#context;
     this.#demand.stop();
+    departures.stop();
     queues.stop();
     await Promise.all([connections.stop(), parser.stop()]);
   }
@@ -150,9 +152,13 @@ class RunningRouter implements Router {
     const { clock, rng, log, metrics, apiKeys, host } = this.#options;
     const bounds = { ...routerBounds, ...this.#options.bounds };
     const connections = createConnections();
+    const departures = createDepartures({ clock });
     const table = createTableKeeper(clock, (change) => {
-      const { endpoints } = table.current();
-      if (change.endpoints) connections.keepOnly(new Set(endpoints.map((endpoint) => endpoint.address)));
+      if (change.endpoints) {
+        const addresses = new Set(table.current().endpoints.map(({ address }) => address));
+        connections.keepOnly(addresses);
+        departures.keepOnly(addresses);
+      }
       queues.onTableChange(change);
     });
     const queues = createModelQueues({
@@ -162,7 +168,7 @@ class RunningRouter implements Router {
       onStarved: () => this.#demand.urgent(),
     });
     return {
-      ...{ clock, log, metrics, bounds, table, queues, connections },
+      ...{ clock, log, metrics, bounds, table, queues, connections, departures },
       door: {
         apiKeys: apiKeys === undefined ? undefined : createKeyRing(apiKeys),
         hosts: new Set([host.toLowerCase()]),

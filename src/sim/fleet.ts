@@ -89,7 +89,7 @@ export function createFleet(scenario: Scenario, events: EventQueue, hooks: Fleet
         { wanted: wanted.get(model) ?? new Set(), known: instances.get(model) ?? new Set() },
         events.nowMs,
       ),
-      makeRoomMs: hasFreeSleeper(slots, model) ? 0 : (profiles.get(model) ?? filler).climb.sleepMs,
+      makeRoomMs: hasRoom(slots, model) ? 0 : (profiles.get(model) ?? filler).climb.sleepMs,
     }),
   };
 }
@@ -152,11 +152,11 @@ function readSlots(
 }
 
 /** A slot in which nothing is resident, or will be, with a sleeper of this model. */
-function hasFreeSleeper(slots: readonly SimSlot[], model: string): boolean {
-  return slots.some(
-    (slot) =>
-      slot.wanted === undefined && slot.instances.get(model)?.rung === 'Asleep' && slot.resident() === undefined,
-  );
+/** As src/core/plan/scale/supply-reading.ts has it. */
+function hasRoom(slots: readonly SimSlot[], model: string): boolean {
+  const isFree = (slot: SimSlot) => slot.isUsable && slot.wanted === undefined && slot.resident() === undefined;
+  const sleeping = slots.filter((slot) => slot.instances.get(model)?.rung === 'Asleep');
+  return (sleeping.length === 0 ? slots : sleeping).some(isFree);
 }
 
 function readReplica({ replica, usedMs }: SimInstance, nowMs: number): ReplicaReading {

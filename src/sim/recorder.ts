@@ -1,6 +1,6 @@
 // What happened in a run: first tokens, time on each rung, climbs, and rows over time for plots. Owns the figures and nothing
 // of the fleet. Memory grows with the number of requests and of rows, both bounded by the trace.
-import type { Rung } from '../api/link.ts';
+import { type Rung, residentRungs } from '../api/link.ts';
 import type { SimRequest } from './request.ts';
 import type { SimModel } from './scenario.ts';
 import type { SimInstance } from './slot.ts';
@@ -46,6 +46,8 @@ export interface Recorder {
   readonly timeline: readonly TimelineRow[];
   readonly rungMs: ReadonlyMap<string, RungMs>;
   readonly counts: Counts;
+  /** The most instances at once that held accelerators: awake, on their way up, or on their way down. */
+  heldMax(): number;
   onRung(instance: SimInstance, before: Rung, nowMs: number): void;
   onFailed(why: 'FailedWake' | 'Leak'): void;
   /** Their engine went away: they begin again. */
@@ -76,6 +78,8 @@ export function createRecorder({ models, spanMs, rows }: RecorderOptions): Recor
   const rungMs = new Map<string, RungMs>();
   const open = new Map<SimInstance, number>();
   const counts = emptyCounts();
+  let held = 0;
+  let heldMax = 0;
   const rowAt = (atMs: number): TimelineRow => {
     const index = Math.max(0, Math.floor(atMs / stepMs));
     while (timeline.length <= index) timeline.push(emptyRow(timeline.length * stepMs));
@@ -99,7 +103,10 @@ export function createRecorder({ models, spanMs, rows }: RecorderOptions): Recor
     timeline,
     rungMs,
     counts,
+    heldMax: () => heldMax,
     onRung(instance, before, nowMs) {
+      if (limits.has(instance.model)) held += holds(instance.rung) - holds(before);
+      heldMax = Math.max(heldMax, held);
       const fromMs = open.get(instance);
       if (fromMs !== undefined) spend(instance, before, { fromMs, toMs: nowMs });
       if (instance.rung === 'Absent') open.delete(instance);
@@ -124,6 +131,10 @@ export function createRecorder({ models, spanMs, rows }: RecorderOptions): Recor
       fillLast(timeline.at(-1), (nowMs - (timeline.at(-1)?.atMs ?? nowMs)) / stepMs);
     },
   };
+}
+
+function holds(rung: Rung): 0 | 1 {
+  return residentRungs.has(rung) ? 1 : 0;
 }
 
 /** A run ends within a step: its means are over what there was of it. */

@@ -27,6 +27,8 @@ export interface SetupOptions {
   /** Nothing is asleep when time begins. */
   readonly isCold: boolean;
   readonly isOccupied: boolean;
+  /** As Model.spec.serving.concurrency. Missing: what the engine of the profile can. */
+  readonly concurrency?: number;
   readonly wakeMs?: number;
   readonly startMs?: number;
   /** Spread of climbs; 0 makes all alike. */
@@ -106,7 +108,7 @@ function checkSleeperBytes(
   throw new SetupError(`${sleeperBytes} bytes are too few for a sleeper: ${needed}. Raise --sleeper-bytes.`);
 }
 
-function chooseProfile({ profile: name, wakeMs, startMs, sigma }: SetupOptions): ModelProfile {
+function chooseProfile({ profile: name, concurrency, wakeMs, startMs, sigma }: SetupOptions): ModelProfile {
   const profile = modelProfiles[name];
   const climb = {
     ...profile.climb,
@@ -114,7 +116,8 @@ function chooseProfile({ profile: name, wakeMs, startMs, sigma }: SetupOptions):
     ...(startMs === undefined ? {} : { startMs }),
     ...(sigma === undefined ? {} : { sigma }),
   };
-  return { ...profile, climb };
+  const { sequencesMax } = profile.engine;
+  return { ...profile, engine: { ...profile.engine, sequencesMax: concurrency ?? sequencesMax }, climb };
 }
 
 export interface Feasibility {

@@ -175,6 +175,7 @@ export class Simulation {
       isComplete: true,
     };
     const placement = planPlacement(snapshot);
+    this.#policy.releaseCopies?.(placement.adopted ?? []);
     const findings = checkPlacement(snapshot, placement);
     assert(findings.length === 0, `a plan keeps the rules (${findings[0]?.sentence})`);
     this.#recorder.onCopyUse(readCopyUse(snapshot, placement));

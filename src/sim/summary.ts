@@ -14,7 +14,8 @@ export interface RunResult {
   readonly awakeHours: number;
   readonly heldHours: number;
   readonly spanHours: number;
-  readonly peakAwake: number;
+  /** The most accelerator sets that were held at once. */
+  readonly peakHeld: number;
   /** The most instances that slots were told to have awake at once. */
   readonly peakOrdered: number;
   /** Requests by what they found: an awake instance, or one that had to wake or start. */
@@ -68,7 +69,7 @@ export function summarize({ policy, scenario, recorder, endMs, peakOrdered }: Ru
     awakeHours: sum(own, ['Awake', 'Draining']),
     heldHours: sum(own, ['Awake', 'Draining', 'Starting', 'Waking', 'Sleeping', 'Stopping']),
     spanHours: endMs / HOUR_MS,
-    peakAwake: Math.max(0, ...timeline.map(({ awake }) => awake)),
+    peakHeld: recorder.heldMax(),
     peakOrdered,
     metBy: countBy(requests),
     wakes: counts.wakes,

@@ -37,7 +37,7 @@ export async function listS3(
 async function complete(files: readonly Written[], client: SourceClient, signal: AbortSignal): Promise<StagedFile[]> {
   const listed: StagedFile[] = [];
   for (const { url, path = lastPart(new URL(url).pathname), sha256, sizeBytes } of files) {
-    if (!FILE_PATH_PATTERN.test(path)) {
+    if (path === undefined || !FILE_PATH_PATTERN.test(path)) {
       throw new StageError(
         'PlanInvalid',
         `The address ${shownUrl(url)} does not end in a name for a file. Set its path.`,
@@ -48,8 +48,13 @@ async function complete(files: readonly Written[], client: SourceClient, signal:
   return listed;
 }
 
-function lastPart(path: string): string {
-  return decodeURIComponent(path.slice(path.lastIndexOf('/') + 1));
+/** Undefined when it has a % that stands for nothing. */
+function lastPart(path: string): string | undefined {
+  try {
+    return decodeURIComponent(path.slice(path.lastIndexOf('/') + 1));
+  } catch {
+    return undefined;
+  }
 }
 
 /** By the first byte and not by HEAD: addresses that are signed for GET answer nothing else. */

@@ -1,6 +1,8 @@
-// From what people wrote to the files that are pinned, by asking the source. Composes the listings; owns the connections of one
-// resolution. Tries nothing twice: whoever asks comes again.
+// From what people wrote to the files that are pinned, by asking the source, and what their config.json says. Composes the
+// listings; owns the connections of one resolution. Tries nothing twice: whoever asks comes again.
+import { createHash } from 'node:crypto';
 import { type FileSet, findClash, PLAN_CHARS_MAX, type SourceKind } from '../api/file-set.ts';
+import { CONFIG_BYTES_MAX, CONFIG_FILE, type ModelDescription, readModelConfig } from '../api/model-config.ts';
 import type { WeightSource } from '../api/weight-sources.ts';
 import { type Clock, deadlineSignal } from '../lib/clock.ts';
 import { fail, ok } from '../lib/result.ts';
@@ -9,8 +11,8 @@ import type { Credentials } from './credentials.ts';
 import { listHub } from './list-hub.ts';
 import { listOci } from './list-oci.ts';
 import { listHttp, listS3 } from './list-written.ts';
-import { createSourceClient, type SourceClient } from './source-client.ts';
-import { StageError } from './stage-error.ts';
+import { createSourceClient, readBytes, type SourceClient } from './source-client.ts';
+import { StageError, shownUrl } from './stage-error.ts';
 
 const RESOLVE_MS_MAX = 120_000;
 
@@ -27,7 +29,9 @@ export function createSourceResolver(clock: Clock): SourceResolver {
       };
       const client = createSourceClient(signer);
       try {
-        return ok(checkSet(await list(source, client, deadline.signal)));
+        const fileSet = checkSet(await list(source, client, deadline.signal));
+        const description = await readDescription(fileSet, client, deadline.signal);
+        return ok({ fileSet, ...(description === undefined ? {} : { description }) });
       } catch (error) {
         signal.throwIfAborted();
         if (error instanceof StageError) return fail({ reason: error.reason, message: error.message });
@@ -64,6 +68,21 @@ function checkSet(set: FileSet): FileSet {
     );
   }
   return set;
+}
+
+/** The one file that is looked into before it is staged: it says what an engine has to know of the model beforehand. */
+async function readDescription(
+  { files }: FileSet,
+  client: SourceClient,
+  signal: AbortSignal,
+): Promise<ModelDescription | undefined> {
+  const config = files.find(({ path }) => path === CONFIG_FILE);
+  if (config === undefined || config.sizeBytes > CONFIG_BYTES_MAX) return undefined;
+  const bytes = await readBytes(await client.ask({ url: config.url }, signal), CONFIG_BYTES_MAX);
+  if (createHash('sha256').update(bytes).digest('hex') !== config.sha256) {
+    throw new StageError('HashMismatch', `${shownUrl(config.url)} is not the file that its sha256 names.`);
+  }
+  return readModelConfig(bytes.toString('utf8'));
 }
 
 const credentialNames = [

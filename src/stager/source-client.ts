@@ -2,6 +2,7 @@
 // a redirect only to https or within the same origin, and sends no credential to another origin. Retries nothing itself.
 import { Agent, type Dispatcher } from 'undici';
 import { z } from 'zod';
+import { isRefusedAddress, literalHost } from '../api/upstream-address.ts';
 import { parseJson } from '../lib/json-text.ts';
 import { basicHeaders, type Headers, type Signer, signHeaders } from './credentials.ts';
 import { StageError, shownUrl } from './stage-error.ts';
@@ -106,12 +107,7 @@ class Client implements SourceClient {
   /** As the distribution specification's token authentication has it. */
   async #fetchToken(url: URL, refused: SourceAnswer, signal: AbortSignal): Promise<string> {
     const realm = tokenAddress(String(refused.headers['www-authenticate'] ?? ''));
-    if (
-      realm === undefined ||
-      (realm.protocol !== 'https:' && realm.origin !== url.origin && url.protocol === 'https:')
-    ) {
-      throw refusal(refused, url);
-    }
+    if (realm === undefined || !mayLeadTo(realm, url)) throw refusal(refused, url);
     const answer = await this.#send(realm, { method: 'GET', headers: basicHeaders(this.#signer.credentials) }, signal);
     if (answer.status !== 200) {
       answer.body.destroy();
@@ -161,9 +157,14 @@ export function nextUrl(from: URL, { status, headers }: Pick<SourceAnswer, 'stat
   if (![301, 302, 303, 307, 308].includes(status) || typeof location !== 'string') return undefined;
   if (!URL.canParse(location, from.href)) return undefined;
   const next = new URL(location, from);
-  const isKept = next.protocol === 'https:' || (next.protocol === 'http:' && next.origin === from.origin);
-  if (!isKept || next.username !== '' || next.password !== '') return undefined;
-  return next;
+  return mayLeadTo(next, from) && next.username === '' && next.password === '' ? next : undefined;
+}
+
+/** Where a source may send whoever asks it: to https or its own origin, and to no address that serves a cloud's metadata. */
+function mayLeadTo(next: URL, from: URL): boolean {
+  const host = literalHost(next);
+  if (host !== undefined && isRefusedAddress(host)) return false;
+  return next.protocol === 'https:' || (next.protocol === 'http:' && next.origin === from.origin);
 }
 
 function refusal({ status, headers }: SourceAnswer, url: URL): StageError {

@@ -62,8 +62,9 @@ function renderPolicyOfPool(rendered: readonly RenderedObject[]): RenderedObject
       .split(',')
       .map((label) => label.split('=')),
   );
-  const { dnsTo = [] } = parseSettings('controller', {}, { STOKER_DNS_TO: told('STOKER_DNS_TO') });
-  return renderNetworkPolicy(pool, { linkPort: 8083, releaseLabels, dnsTo }) as unknown as RenderedObject;
+  const variables = ['STOKER_DNS_TO', 'STOKER_DNS_PORTS'].map((name) => [name, told(name)]);
+  const { dnsTo = [], dnsPorts = [] } = parseSettings('controller', {}, Object.fromEntries(variables));
+  return renderNetworkPolicy(pool, { linkPort: 8083, releaseLabels, dnsTo, dnsPorts }) as unknown as RenderedObject;
 }
 
 const policyOfPool = renderPolicyOfPool(objects);
@@ -251,6 +252,17 @@ describe('the selectors of the chart', () => {
           ['UDP', 'TCP'],
         );
       }
+    }
+  });
+
+  it('of network policies let names be asked for on the ports that the values say', () => {
+    const rendered = renderChart({ setJson: ['networkPolicy.dnsPorts=[53,5353]'] });
+    const own = ['controller', 'router', 'stagers'].map((name) =>
+      objectOf(rendered, 'NetworkPolicy', `stoker-${name}`),
+    );
+    for (const policy of [...own, renderPolicyOfPool(rendered)]) {
+      const ports = egressTo(policy, 5353).ports.map(({ port, protocol }) => `${port}/${protocol}`);
+      assert.deepEqual(ports, ['53/UDP', '53/TCP', '5353/UDP', '5353/TCP'], policy.metadata.name);
     }
   });
 

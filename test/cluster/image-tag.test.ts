@@ -16,10 +16,13 @@ describe('an engine image by tag', { timeout: 180_000 }, () => {
   let plane: ControlPlane;
   let lab: Lab;
   let source: FakeSource;
+  /** Of the weights: it asks nobody for a login. */
+  let shelf: FakeSource;
   before(async () => {
     source = await startFakeSource();
+    shelf = await startFakeSource();
     source.contents.set('/v2/team/vllm/manifests/v1', manifest);
-    source.contents.set('/config.json', Buffer.from('{}'));
+    shelf.contents.set('/config.json', Buffer.from('{}'));
     source.challenge = 'Basic realm="fake"';
     plane = await startTestPlane();
     lab = await startLab(await joinCluster(plane.kubeconfig, () => plane.stop()), { node: false });
@@ -30,13 +33,14 @@ describe('an engine image by tag', { timeout: 180_000 }, () => {
     await lab.stop();
     await lab.cluster.close();
     await source.close();
+    await shelf.close();
   });
 
   const registry = () => source.url.slice('http://'.length);
   const pinned = async (name: string) =>
     (await lab.get('models', name)).status?.conditions?.find(({ type }: Json) => type === 'Pinned');
   const create = (name: string, image: string, more: object = {}) => {
-    const files = [{ url: `${source.url}/config.json`, sha256: sha256Of(Buffer.from('{}')), sizeBytes: 2 }];
+    const files = [{ url: `${shelf.url}/config.json`, sha256: sha256Of(Buffer.from('{}')), sizeBytes: 2 }];
     const version = { weights: { http: { files } }, contextLength: 512, engine: { name: 'Vllm', image } };
     const frame = { apiVersion: 'stoker.dev/v1alpha1', kind: 'Model', metadata: { name } };
     return lab.create('models', { ...frame, spec: { servedName: name, version, ...more } });

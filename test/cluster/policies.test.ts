@@ -123,7 +123,7 @@ const tries: readonly Try[] = [
       path: `${core}/serviceaccounts/stoker-slot/token`,
       body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { audiences: ['stoker-link'] } },
     }),
-    says: /Tokens of stoker-slot and stoker-router are made by the kubelet/,
+    says: /Tokens of stoker-slot, stoker-router and stoker-controller are made by the kubelet/,
   },
   {
     name: 'a Model without a digest',
@@ -214,6 +214,12 @@ describe('the admission policies of the chart', { timeout: 120_000 }, () => {
       assert.ok(code === 403 || code === 422, `${one.name}: ${code}`);
       assert.match(JSON.stringify(body), one.says, one.name);
     }
+    // One that was there before the rule about digests is kept, and its controller can let it go.
+    const change = { method: 'PATCH', headers: { 'content-type': 'application/merge-patch+json' } } as const;
+    const before = { ...change, path: `${root.ours}/models/m?dryRun=All` };
+    await expect(lab.cluster.client, 200, { ...before, body: { metadata: { finalizers: [] } } });
+    const changed = { spec: { scaling: { maxAwake: 7 } } };
+    assert.equal((await lab.cluster.client.send({ ...before, body: changed })).status, 422);
     // What is pinned and what is nobody's business goes through.
     const version = { weights: { file: { path: 'a.gguf', sha256: 'a'.repeat(64) } } };
     const pinned = model({ servedName: 'pinned', pinPolicy: 'RequireDigest', version }, 'pinned');

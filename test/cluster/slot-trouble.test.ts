@@ -106,11 +106,15 @@ const troubles: readonly { reason: string; says: RegExp; status: object }[] = [
   },
   {
     reason: 'NodeLost',
-    says: /its node .* does not answer/,
+    says: /its node.* does not answer.*delete its Node object/,
+    // The controller manager takes Ready without a reason, and leaves all else as the kubelet left it.
     status: {
       phase: 'Running',
-      containerStatuses: [container({ running: {} })],
-      conditions: [{ type: 'Ready', status: 'False', reason: 'NodeNotReady' }],
+      containerStatuses: [container({ running: { startedAt: now } }, { ready: true, started: true, restartCount: 0 })],
+      conditions: [
+        { type: 'ContainersReady', status: 'True', lastTransitionTime: now },
+        { type: 'Ready', status: 'False', lastTransitionTime: now },
+      ],
     },
   },
 ];

@@ -185,7 +185,6 @@ describe('the data path', { timeout: 60_000 }, () => {
       ],
       ['JSON that is no answer', 200, { object: 'list' }, 'upstream_garbled'],
       ['an error with status 200', 200, { error: { message: 'no' } }, 'upstream_failed'],
-      ['an answer that is too long', 200, { choices: [], x: 'x'.repeat(4_300_000) }, 'upstream_garbled'],
     ];
     for (const [what, status, body, code] of strange) {
       test(`${what} as 502 ${code}`, async () => {
@@ -206,7 +205,6 @@ describe('the data path', { timeout: 60_000 }, () => {
       ['an answer of another route', { choices: [] }, 'upstream_garbled'],
       ['a list that breaks off', '{"data":[', 'upstream_garbled'],
       ['an error with status 200', { error: { message: 'no' } }, 'upstream_failed'],
-      ['a list that is too long', { data: ['A'.repeat(34_000_000)] }, 'upstream_garbled'],
     ];
     for (const [what, body, code] of embeddings) {
       test(`${what} on the way of embeddings as ${code === undefined ? 'it is' : `502 ${code}`}`, async () => {
@@ -223,6 +221,28 @@ describe('the data path', { timeout: 60_000 }, () => {
         assert.equal(answer.statusCode, 200);
         const names = { id: 'chatcmpl-test', model: 'served-a', system_fingerprint: 'a' };
         assert.deepEqual(await answer.body.json(), { ...(body as object), ...names });
+      });
+    }
+
+    const large: [string, string, object, string, RegExp][] = [
+      ['an answer', '/v1/chat/completions', { choices: ['x'.repeat(4_300_000)] }, 'stream', /4194304 bytes.*stream it/],
+      [
+        'a list of vectors',
+        '/v1/embeddings',
+        { data: ['A'.repeat(34_000_000)] },
+        'input',
+        /33554432 bytes.*fewer inputs/,
+      ],
+    ];
+    for (const [what, path, body, param, sentence] of large) {
+      test(`${what} that is too large as a request that asked for too much`, async () => {
+        fake.behaviour.chat = ({ response }) => answerJson(response, body);
+        const answer = await send({ path });
+        assert.equal(answer.statusCode, 400);
+        const error = await errorOf(answer.body);
+        assert.deepEqual([error.code, error.param], ['invalid_request', param]);
+        assert.match(error.message, sentence);
+        await until(() => inFlight() === 0, 'nothing in flight');
       });
     }
 

@@ -104,6 +104,28 @@ test('engines are told how much of the accelerator they may take, where the Pool
   assert.equal(lab.cluster.must(kinds.Model, 'big').status?.stableRevision, before, 'it is no part of what is pinned');
 });
 
+test('an engine uses all accelerators of its set, but where its version says how they are used', async () => {
+  lab.cluster.change(kinds.Pool, 'default', {
+    spec: { accelerator: { resourceName: 'nvidia.com/gpu', countPerSlot: 4, memoryBytes: 80 * 1024 ** 3 } },
+  });
+  lab.weights.set('big', { sha256: 'c'.repeat(64), sizeBytes: 140e9, trainedContextLength: 4096 });
+  const router = lab.router();
+  const told = async (args?: string[]) => {
+    big({ image, ...(args === undefined ? {} : { args }) });
+    router.demand([{ model: 'big', queued: 1 }]);
+    await lab.pass(START_MS + 20_000);
+    const launches = [...lab.agents.values()].flatMap((agent) => agent.targets.at(-1)?.instances ?? []);
+    const launch = launches.findLast(({ rung }) => rung === 'Awake')?.launch;
+    return launch?.engine === 'Vllm' ? launch : assert.fail('it is told nothing');
+  };
+  const whole = await told();
+  assert.deepEqual(whole.args, ['--tensor-parallel-size=4']);
+  assert.ok((whole.kvCacheBytes ?? 0) > 20e9, 'each accelerator holds a quarter of the weights');
+  const staged = ['--pipeline-parallel-size=2'];
+  assert.deepEqual((await told(staged)).args, ['--tensor-parallel-size=2', ...staged]);
+  assert.deepEqual((await told(['--tensor-parallel-size=1'])).args, ['--tensor-parallel-size=1']);
+});
+
 test('an engine whose version says its share of the accelerator is told nothing else', async () => {
   lab.cluster.change(kinds.Pool, 'default', { spec: { accelerator: { memoryBytes: 80 * 1024 ** 3 } } });
   big({ image, args: ['--gpu-memory-utilization=0.7'] });

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { kinds } from '../../src/api/kinds.ts';
 import { residentRungs } from '../../src/api/link.ts';
+import { AGENT_LOST_MS_MAX } from '../../src/controller/bounds.ts';
 import { createLab, type Lab } from '../support/controller-lab.ts';
 import { START_MS } from '../support/lab-agent.ts';
 
@@ -162,6 +163,61 @@ describe('slots', () => {
     assert.match(events[0]?.message ?? '', /UnexpectedAdmissionError: no device.*device plugin/);
   });
 
+  /** As the node lifecycle controller leaves the Pods of a node whose kubelet is silent. */
+  const lost = {
+    phase: 'Running',
+    conditions: [
+      { type: 'ContainersReady', status: 'True' },
+      { type: 'Ready', status: 'False' },
+    ],
+    containerStatuses: [{ name: 'agent', ready: true, restartCount: 0, state: { running: {} } }],
+  } as const;
+  const at = (wallMs: number) => new Date(wallMs).toISOString();
+  const troubleOf = () => pool().status?.conditions?.find(({ type }) => type === 'SlotTrouble');
+
+  test('on a node that is lost are said to be, and count, until it is back', async () => {
+    lab.pool('default', { slots: { min: 1, max: 1 } });
+    lab.model('a', { scaling: { minAwake: 1 } });
+    lab.router().demand([]);
+    await lab.pass(START_MS + 500);
+    const [agent] = [...lab.agents.values()];
+    assert.ok(agent);
+    lab.cluster.setPodStatus(agent.name, lost);
+    await lab.pass(1000);
+    assert.equal(troubleOf()?.reason, 'NoTrouble', 'its agent is heard');
+    agent.disconnect();
+    await lab.pass(60_000, 100);
+    assert.equal(troubleOf()?.reason, 'NodeLost');
+    assert.match(troubleOf()?.message ?? '', /may still be in use, and the Pool has as many as it may\.$/);
+    assert.equal(lab.agents.size, 1, 'the accelerators may still be in use');
+    agent.connect();
+    lab.cluster.setPodStatus(agent.name, { ...lost, conditions: [{ type: 'Ready', status: 'True' }] });
+    await lab.pass(2000);
+    assert.equal(troubleOf()?.reason, 'NoTrouble');
+  });
+
+  for (const [who, isNew] of [
+    ['', false],
+    [', also by a controller that never heard of them', true],
+  ] as const) {
+    test(`of a lost node are made up for at once where the pool may have more${who}`, async () => {
+      lab.pool('default', { slots: { min: 0, max: 6 } });
+      const names = ['a', 'b', 'c'];
+      for (const name of names) lab.model(name, { scaling: { minAwake: 1 } });
+      lab.router().demand(names.map((model) => ({ model, inFlight: 1 })));
+      await lab.pass(START_MS + 500);
+      assert.equal(lab.agents.size, 3);
+      for (const agent of lab.agents.values()) {
+        lab.cluster.setPodStatus(agent.name, lost);
+        agent.disconnect();
+      }
+      if (isNew) await lab.restart();
+      await lab.pass(AGENT_LOST_MS_MAX + 5000);
+      assert.equal(lab.agents.size, 6);
+      assert.match(troubleOf()?.message ?? '', /1 more|2 more/);
+    });
+  }
+
   test('that the server does not take are said to be, tried more and more slowly, and made once they are taken', async () => {
     const sentence =
       'pods is forbidden: User "system:serviceaccount:llm:c" cannot create resource "pods" in API group ""';
@@ -211,6 +267,31 @@ describe('slots', () => {
     assert.notEqual(lab.cluster.list(kinds.Pod)[0]?.metadata.name, pod?.metadata.name);
     assert.deepEqual([trouble()?.status, trouble()?.reason], ['True', 'DiskFull']);
     assert.equal(lab.cluster.events.filter(({ reason }) => reason === 'DiskFull').length, 1);
+  });
+
+  test('that do not begin on their node are said to after five minutes, and are left to it', async () => {
+    await lab.stop();
+    lab = await createLab({ startsPods: false });
+    lab.pool('default', { slots: { min: 1, max: 1 } });
+    await lab.pass(500);
+    const { name = '', uid } = lab.cluster.list(kinds.Pod)[0]?.metadata ?? {};
+    const scheduled = { type: 'PodScheduled', status: 'True', lastTransitionTime: at(lab.clock.wallMs()) };
+    const state = { waiting: { reason: 'ContainerCreating' } };
+    const containerStatuses = [{ name: 'agent', ready: false, restartCount: 0, state }];
+    lab.cluster.setPodStatus(name, { phase: 'Pending', conditions: [scheduled], containerStatuses });
+    await lab.pass(290_000, 1000);
+    assert.equal(troubleOf()?.reason, 'NoTrouble');
+    await lab.pass(45_000, 1000);
+    assert.equal(troubleOf()?.reason, 'NotStarted');
+    const written = lab.cluster.writes.length;
+    await lab.pass(600_000, 1000);
+    assert.equal(lab.cluster.writes.length, written, 'it is said once');
+    assert.equal(lab.cluster.events.filter(({ reason }) => reason === 'NotStarted').length, 1);
+    assert.equal(lab.cluster.list(kinds.Pod)[0]?.metadata.uid, uid, 'a slow pull would begin anew');
+    const conditions = [{ type: 'Ready', status: 'True' }];
+    lab.cluster.setPodStatus(name, { phase: 'Running', conditions });
+    await lab.pass(500);
+    assert.equal(troubleOf()?.reason, 'NoTrouble');
   });
 
   test('that cannot start are said to be, and make nobody wait for ever', async () => {

@@ -104,6 +104,27 @@ describe('a request to an awake model', () => {
     await router.demanded((demand) => demand.inFlight === 0, 'nothing in flight');
   });
 
+  test('an answer is over with its last frame, though the instance has yet to end its own', async () => {
+    slot.onCall = (call) => {
+      call.content('whole');
+      call.frame('finish', { choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] });
+      call.frame('usage', { choices: [], usage });
+      call.frame('done', '[DONE]');
+    };
+    const answer = await post(router, { ...question, stream: true });
+    const text = answer.body.text();
+    const line = await router.ended('served');
+    assert.equal(line.usageOut, 2);
+    assert.match(await text, /whole[\s\S]*\[DONE\]\n\n$/);
+    await router.demanded((demand) => demand.inFlight === 0, 'nothing in flight');
+    // What is left is read, and the connection takes the next request.
+    slot.calls[0]?.response.end();
+    await until(() => slot.calls[0]?.response.writableFinished === true, 'the instance has ended its answer');
+    slot.onCall = (call) => call.json(chatAnswer(call.responseId, 'Hi'));
+    await (await post(router, question)).body.dump();
+    assert.equal(slot.calls[1]?.request.socket, slot.calls[0]?.request.socket);
+  });
+
   test('a cut instance ends a stream with one error frame and no [DONE]', async () => {
     slot.onCall = (call) => {
       call.content('half');

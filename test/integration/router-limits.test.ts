@@ -2,11 +2,12 @@
 // nobody is sent anything whom the table does not name.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { request as nodeRequest } from 'node:http';
+import { type IncomingMessage, request as nodeRequest } from 'node:http';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { Client, request } from 'undici';
-import { createManualClock } from '../../src/lib/clock.ts';
-import { chatAnswer, type FakeSlot, startFakeSlot } from '../support/fake-slot.ts';
+import { type Clock, createManualClock } from '../../src/lib/clock.ts';
+import { chatAnswer, type FakeSlot, type SlotCall, startFakeSlot } from '../support/fake-slot.ts';
 import { exchange, openRaw } from '../support/raw-http.ts';
 import { type RunningRouter, type RunningRouterOptions, startRouter } from '../support/running-router.ts';
 import { until } from '../support/until.ts';
@@ -63,6 +64,36 @@ describe('the bounds of the router', () => {
     assert.match(await answer, /^HTTP\/1\.1 408 [\s\S]*"code":"request_timeout"/);
   });
 
+  test('bytes behind a request whose answer is running end the connection, and are no part of the answer', async () => {
+    await start();
+    slot.onCall = (call) => call.content('half');
+    const { socket, answer } = openRaw(router.port);
+    const body = JSON.stringify({ ...question, stream: true });
+    socket.write(
+      `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    await once(socket, 'data');
+    socket.write('hello\r\n\r\n');
+    const text = await answer;
+    assert.match(text, /^HTTP\/1\.1 200 [\s\S]*half/);
+    assert.equal(text.match(/HTTP\/1\.1/g)?.length, 1);
+    await router.ended('client_gone');
+    const metrics = await router.metrics.render();
+    assert.match(metrics, /stoker_requests_total\{model="demo",outcome="client_gone"\} 1/);
+    assert.doesNotMatch(metrics, /stoker_requests_total\{[^}]*outcome="invalid_request"/);
+  });
+
+  test('a body that breaks HTTP is refused while nothing was answered, and counts once', async () => {
+    await start();
+    const answer = await exchange(
+      router.port,
+      'POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n',
+    );
+    assert.match(answer, /^HTTP\/1\.1 400 [\s\S]*"code":"invalid_request"/);
+    await router.ended('client_gone');
+    assert.equal((await router.metrics.render()).match(/^stoker_requests_total\{.*\} 1$/gm)?.length, 1);
+  });
+
   test('a reader that is too slow is cut, and its instance freed', async () => {
     await start();
     const reader = nodeRequest(`${router.url}/v1/chat/completions`, { method: 'POST' });
@@ -91,6 +122,76 @@ describe('the bounds of the router', () => {
     assert.doesNotMatch(text, /DONE/);
   });
 
+  /** A complete answer of many times what the kernel takes. */
+  const largeAnswer = async (clock: Clock) => {
+    await start({ clock, bounds: { answerBytesMax: 64 * 1024 * 1024 } });
+    slot.onCall = (call) => call.json(chatAnswer(call.responseId, 'x'.repeat(32 * 1024 * 1024)));
+    const reader = nodeRequest(`${router.url}/v1/chat/completions`, { method: 'POST' });
+    reader.end(JSON.stringify(question));
+    const [answer] = (await once(reader, 'response')) as [IncomingMessage];
+    answer.on('error', () => {});
+    await router.ended('served');
+    let bytes = 0;
+    answer.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+    answer.pause();
+    return { answer, bytes: () => bytes };
+  };
+
+  test('a complete answer that nobody takes is cut, and a stop does not wait for it', async () => {
+    const clock = createManualClock();
+    const { answer } = await largeAnswer(clock);
+    let isStopped = false;
+    void router.close(1_000_000).then(() => {
+      isStopped = true;
+    });
+    try {
+      // The kernel still takes some of it at first. All of this is less than what the stop would wait.
+      for (let look = 0; look < 20; look += 1) {
+        clock.advance(30_000);
+        await setImmediate();
+      }
+      await until(() => isStopped, 'the stop is over');
+    } finally {
+      answer.destroy();
+    }
+  });
+
+  test('a reader that takes a complete answer slowly gets all of it', async () => {
+    const clock = createManualClock();
+    const { answer, bytes } = await largeAnswer(clock);
+    const ended = once(answer, 'end');
+    for (let round = 1; round <= 3; round += 1) {
+      clock.advance(29_000);
+      answer.resume();
+      await until(() => bytes() > round * 8 * 1024 * 1024, 'more than the kernel held was read');
+      answer.pause();
+    }
+    clock.advance(29_000);
+    answer.resume();
+    await ended;
+    assert.ok(answer.complete && bytes() > 32 * 1024 * 1024);
+  });
+
+  test('an answer that is too large is asked for once, and is no failure of its instance', async () => {
+    // Time stands still: an endpoint that was blocked would stay so.
+    await start({ clock: createManualClock(), bounds: { answerBytesMax: 1000 } });
+    slot.onCall = (call) => call.json(chatAnswer(call.responseId, 'x'.repeat(2000)));
+    const asked = post(question);
+    assert.equal((await router.ended('invalid_request')).attempts, 1);
+    const answer = await asked;
+    assert.equal(answer.statusCode, 400);
+    const { error } = (await answer.body.json()) as { error: { message: string; param: string } };
+    assert.equal(error.message, 'The answer has more than 1000 bytes. Ask for less, or stream it.');
+    assert.equal(error.param, 'stream');
+    assert.equal(slot.calls.length, 1);
+    slot.onCall = (call) => call.json(chatAnswer(call.responseId, 'Hi'));
+    const next = await post(question);
+    assert.equal(next.statusCode, 200);
+    await next.body.dump();
+  });
+
   test('an instance never has more than its share, and everybody is served', async () => {
     await start();
     const second = await startFakeSlot();
@@ -106,7 +207,7 @@ describe('the bounds of the router', () => {
       each.onCall = (call) => {
         now += 1;
         most = Math.max(most, now);
-        setImmediate(() => {
+        void setImmediate().then(() => {
           now -= 1;
           call.json(chatAnswer(call.responseId, 'Hi'));
         });
@@ -120,6 +221,25 @@ describe('the bounds of the router', () => {
     assert.ok(most <= 5, `${most} at a time`);
     assert.ok(slot.calls.length > 0 && second.calls.length > 0);
     await second.close();
+  });
+
+  test('who is served already takes no place among those that wait', async () => {
+    await start({ bounds: { queueItemsMax: 4 } });
+    router.table({ endpoints: [{ address: slot.address, share: 6 }] });
+    const served = Array.from({ length: 6 }, () => post(question));
+    await until(() => slot.calls.length === 6, 'six at the instance');
+    const held = [post(question), post(question)];
+    await router.demanded((demand) => demand.queued === 2, 'two wait');
+    const refused = await post(question);
+    assert.equal(refused.statusCode, 429);
+    await refused.body.dump();
+    const answer = (call: SlotCall) => call.json(chatAnswer(call.responseId, 'Hi'));
+    slot.onCall = answer;
+    for (const call of slot.calls) answer(call);
+    for (const each of await Promise.all([...served, ...held])) {
+      assert.equal(each.statusCode, 200);
+      await each.body.dump();
+    }
   });
 
   test('who is not in the table any more, or not of this model, gets nothing', async () => {

@@ -121,6 +121,18 @@ describe('bad input', () => {
     assert.match(error.message, /"pad" is there twice/);
   });
 
+  test('a content type that is none is passed over, as every other is', async () => {
+    for (const type of ['text/plain', 'json', 'application/', 'application/json;charset']) {
+      await errorOf(await post(router, { ...question, model: 'nothing' }, { 'content-type': type }), 'model_not_found');
+      const elsewhere = await request(`${router.url}/v1/nothing`, {
+        method: 'POST',
+        headers: { 'content-type': type },
+        body: '{}',
+      });
+      await errorOf(elsewhere, 'route_not_found');
+    }
+  });
+
   test('a head that is too large', async () => {
     const answer = await exchange(
       router.port,
@@ -302,6 +314,44 @@ describe('what cannot be served', () => {
     await errorOf(await held, 'model_warming');
   });
 
+  test('a silent hold is not counted anew when its instance dies', async () => {
+    const clock = createManualClock();
+    await start({ clock });
+    router.table({ warmth: [{ etaMs: 40_000 }] });
+    const held = post(router, question);
+    await until(() => clock.pendingTimers() > 4, 'the request waits');
+    clock.advance(30_000);
+    router.table({ endpoints: [{ address: slot.address }] });
+    await until(() => slot.calls.length === 1, 'the instance has it');
+    router.table({ warmth: [{ etaMs: 40_000 }] });
+    slot.calls[0]?.cut();
+    assert.equal((await router.ended('model_warming')).totalMs, 30_000);
+    assert.equal((await held).headers['retry-after-ms'], '40000');
+    await errorOf(await held, 'model_warming');
+  });
+
+  test('a silent hold that was over while there was an instance ends when that is lost', async () => {
+    const clock = createManualClock();
+    await start({ clock });
+    router.table({ endpoints: [{ address: slot.address, share: 1 }] });
+    const first = post(router, question);
+    await until(() => slot.calls.length === 1, 'the instance has the first one');
+    const held = post(router, question);
+    await until(() => {
+      clock.advance(1);
+      return router.demand()?.models[0]?.queued === 1;
+    }, 'the second one waits for it');
+    clock.advance(51_000);
+    assert.deepEqual(router.lines, []);
+    // Another one may be there in a moment: so it may have been for 50 s.
+    router.table({ warmth: [{ rung: 'Waking', etaMs: 0 }] });
+    clock.advance(1);
+    await router.ended('model_warming');
+    await errorOf(await held, 'model_warming');
+    slot.calls[0]?.json(chatAnswer(slot.calls[0].responseId, 'Hi'));
+    await (await first).body.dump();
+  });
+
   test('a full queue refuses', async () => {
     await start({ bounds: { queueItemsMax: 4 } });
     router.table({ warmth: [{ etaMs: 1000 }] });
@@ -427,5 +477,26 @@ describe('what cannot be served', () => {
     await until(() => clock.pendingTimers() > 4, 'the request waits');
     clock.advance(10_001);
     await errorOf(await lost, 'model_warming');
+  });
+
+  test('without a table no model is denied: the models are told with the first one, or the caller to come back', async () => {
+    const clock = createManualClock();
+    await start({ clock, tableless: true });
+    const timers = clock.pendingTimers();
+    const ask = () => ['', '/demo'].map((path) => request(`${router.url}/v1/models${path}`));
+    const waiting = ask();
+    await until(() => clock.pendingTimers() === timers + 2, 'both wait');
+    router.table({});
+    for (const answer of await Promise.all(waiting)) {
+      assert.equal(answer.statusCode, 200);
+      assert.match(await answer.body.text(), /"id":"demo"/);
+    }
+    await router.close();
+    router = await startRouter({ clock, tableless: true });
+    const before = clock.pendingTimers();
+    const lost = ask();
+    await until(() => clock.pendingTimers() === before + 2, 'both wait');
+    clock.advance(10_001);
+    for (const answer of await Promise.all(lost)) await errorOf(answer, 'model_warming');
   });
 });

@@ -214,6 +214,14 @@ describe('what goes wrong there', () => {
     });
   }
 
+  test('an answer that is too large is asked for once', async () => {
+    upstream.onCall = (call) => answerJson(call, { ...upstreamAnswer, more: 'x'.repeat(4_300_000) });
+    const error = await errorOf(post(question));
+    assert.equal(error.code, 'invalid_request');
+    assert.match(error.message, /more than 4194304 bytes\. Ask for less, or stream it\./);
+    assert.equal(upstream.calls.length, 1);
+  });
+
   test('a form that was not asked for is no answer', async () => {
     upstream.onCall = ({ response }) => response.writeHead(200, { 'content-type': 'text/plain' }).end('Hello');
     assert.match((await errorOf(post(question))).message, /in a form that was not asked for/);

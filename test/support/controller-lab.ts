@@ -21,7 +21,7 @@ import { createRng } from '../../src/lib/rng.ts';
 import type { ImageError, RegistryLogin } from '../../src/ports/images.ts';
 import type { HubHandlers, RouterSession } from '../../src/ports/link.ts';
 import type { StagerProgress } from '../../src/ports/stager-progress.ts';
-import type { SourceError, WeightsResolver } from '../../src/ports/weights.ts';
+import type { ResolvedSource, SourceError, WeightsResolver } from '../../src/ports/weights.ts';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts';
 import { BUILD, FollowingAgent, type LabAgent, type LabWorld, openSession } from './lab-agent.ts';
 import { createMemoryCluster, type MemoryCluster } from './memory-cluster.ts';
@@ -40,7 +40,7 @@ export interface LabRouter {
   disconnect(): void;
 }
 
-type SourceAnswerer = (source: WeightSource) => Result<FileSet, SourceError>;
+type SourceAnswerer = (source: WeightSource) => Result<FileSet & Pick<ResolvedSource, 'description'>, SourceError>;
 type RegistryAnswerer = (image: TaggedImage, login: RegistryLogin | undefined) => Result<string, ImageError>;
 
 export interface Lab {
@@ -50,6 +50,8 @@ export interface Lab {
   answerRegistries(answer: RegistryAnswerer): void;
   /** By Pod name: what a stager says when it is asked how far it is. */
   readonly stagerProgress: Map<string, StagerProgress>;
+  /** Stagers on these nodes do not go, for nobody answers there. */
+  readonly lostNodes: Set<string>;
   readonly cluster: MemoryCluster;
   readonly clock: ManualClock;
   readonly metrics: Metrics;
@@ -92,6 +94,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
   let answerSource: SourceAnswerer = () => fail({ reason: 'FilesMissing', message: 'There is no source.' });
   let answerRegistry: RegistryAnswerer = () => fail({ type: 'NotFound', message: 'There is no image.' });
   const stagerProgress: Lab['stagerProgress'] = new Map();
+  const lostNodes: Lab['lostNodes'] = new Set();
   const agents = new Map<string, FollowingAgent>();
   const routers: Router[] = [];
   const metrics = createMetrics();
@@ -107,7 +110,14 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
         return { start: async () => ({ port: hubPort }), stop: async () => {}, sessions: () => [] };
       },
       weights: resolverOf(weights),
-      sources: { resolveSource: (source) => Promise.resolve(answerSource(source)) },
+      sources: {
+        async resolveSource(source) {
+          const answer = answerSource(source);
+          if (!answer.ok) return answer;
+          const { description, ...fileSet } = answer.value;
+          return ok({ fileSet, description });
+        },
+      },
       images: { resolveImage: (image, login) => Promise.resolve(answerRegistry(image, login)) },
       progress: { read: async ({ pod }) => stagerProgress.get(pod.metadata.name) },
       allowsHostPath: options.allowsHostPath,
@@ -146,7 +156,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
     else if (isStarting) cluster.endPod(name);
   };
   const runNode = () => {
-    for (const pod of endStagers(cluster)) {
+    for (const pod of endStagers(cluster, lostNodes)) {
       const { name, deletionTimestamp } = pod.metadata;
       if (deletionTimestamp !== undefined) endPod(pod);
       else if (isStarting && !agents.has(name)) {
@@ -169,6 +179,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
       answerRegistry = answer;
     },
     stagerProgress,
+    lostNodes,
     cluster,
     clock,
     metrics,
@@ -328,10 +339,10 @@ class Router implements LabRouter {
 }
 
 /** What a stager does is for the test to say; here it only goes when it has to. Returns the other Pods. */
-function endStagers(cluster: MemoryCluster): readonly Pod[] {
+function endStagers(cluster: MemoryCluster, lostNodes: ReadonlySet<string>): readonly Pod[] {
   const pods = Map.groupBy(cluster.list(kinds.Pod), (pod) => stagedRevisionOf(pod) !== undefined);
-  for (const { metadata } of pods.get(true) ?? []) {
-    if (metadata.deletionTimestamp !== undefined) cluster.endPod(metadata.name);
+  for (const { metadata, spec } of pods.get(true) ?? []) {
+    if (metadata.deletionTimestamp !== undefined && !lostNodes.has(spec.nodeName ?? '')) cluster.endPod(metadata.name);
   }
   return pods.get(false) ?? [];
 }

@@ -31,6 +31,9 @@ export interface FakeSlot {
   readonly calls: SlotCall[];
   /** What is done with a request; default: kept for the test. */
   onCall: (call: SlotCall) => void;
+  onConnection: () => void;
+  /** Takes no connections any more, and leaves those that are open as they are. */
+  shut(): void;
   close(): Promise<void>;
 }
 
@@ -48,7 +51,15 @@ export async function startFakeSlot(): Promise<FakeSlot> {
   server.keepAliveTimeout = 75_000;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const slot: FakeSlot = { address: `127.0.0.1:${port}`, calls, onCall: () => {}, close: () => close(server) };
+  server.on('connection', () => slot.onConnection());
+  const slot: FakeSlot = {
+    address: `127.0.0.1:${port}`,
+    calls,
+    onCall: () => {},
+    onConnection: () => {},
+    shut: () => void server.close(),
+    close: () => close(server),
+  };
   return slot;
 }
 

@@ -46,7 +46,11 @@ export function createMemoryCluster(wallMs: () => number): MemoryCluster {
       for (const listener of listeners) listener(kind, name);
     });
   };
-  const now = () => new Date(wallMs()).toISOString().replace(/\.\d+Z$/, 'Z');
+  const at = (ms: number) => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+  const now = () => at(wallMs());
+  /** As the API server writes it: when the Pod has to be gone. */
+  const graceMsOf = (object: ClusterObject) =>
+    1000 * ((object as Partial<Pod>).spec?.terminationGracePeriodSeconds ?? 0);
   const write = (kind: KindRef, object: ClusterObject) => {
     version += 1;
     const next = { ...object, metadata: { ...object.metadata, resourceVersion: String(version) } };
@@ -68,7 +72,8 @@ export function createMemoryCluster(wallMs: () => number): MemoryCluster {
     const waits = kind.kind === 'Pod' || (object.metadata.finalizers ?? []).length > 0;
     if (!waits) erase(kind, object);
     else if (object.metadata.deletionTimestamp === undefined) {
-      write(kind, { ...object, metadata: { ...object.metadata, deletionTimestamp: now() } });
+      const deletionTimestamp = at(wallMs() + graceMsOf(object));
+      write(kind, { ...object, metadata: { ...object.metadata, deletionTimestamp } });
     }
   };
   const create = <T extends ClusterObject>(kind: KindRef<T>, object: T): T => {

@@ -8,7 +8,7 @@ import { type Rung, residentRungs } from '../../src/api/link.ts';
 import { checkPlacement } from '../../src/core/check/placement.ts';
 import { planPlacement } from '../../src/core/plan/place.ts';
 import { createFleetPlanner, type ModelOrder } from '../../src/core/plan/pool/fleet-planner.ts';
-import { readSupply } from '../../src/core/plan/scale/supply-reading.ts';
+import { isFreeSlot, readSupply } from '../../src/core/plan/scale/supply-reading.ts';
 import { type Assignment, awakeIn, type InstanceView, type SlotView } from '../../src/core/plan/snapshot.ts';
 import { createRng, type Rng } from '../../src/lib/rng.ts';
 import { claimFor, placeSnapshot } from './placement.ts';
@@ -221,7 +221,11 @@ export class ScheduleWorld {
   #read(model: string, { slots, signalAgeMs }: { slots: readonly SlotView[]; signalAgeMs: number }) {
     const { waiting = [], leaseMs = 0 } = this.#heard.get(model) ?? {};
     const wanted = slots.filter((slot) => awakeIn(slot)?.revision === model);
-    const { ordered, ready, pending, idleMs, inFlight } = readSupply(model, { holding: slots, wanted });
+    const { ordered, ready, pending, idleMs, inFlight } = readSupply(model, {
+      holding: slots,
+      wanted,
+      isAnyFree: slots.some(isFreeSlot),
+    });
     return scalerInput({
       nowMs: this.#nowMs,
       signalAgeMs,

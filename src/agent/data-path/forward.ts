@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Dispatcher, Pool } from 'undici';
 import { ANSWER_BYTES_MAX, EMBEDDINGS_BYTES_MAX, EMBEDDINGS_PATH } from '../../api/data-path.ts';
+import { describeLargeAnswer } from '../../core/route/large-answer.ts';
 import { type AnswerNames, createFrameStream, engineError, nameChunk } from '../../core/stream/canonical-frames.ts';
 import { translateRefusal } from '../../core/stream/engine-refusal.ts';
 import { type Clock, deadlineSignal, type Timer } from '../../lib/clock.ts';
@@ -61,11 +62,11 @@ async function answer(exchange: Exchange, signal: AbortSignal): Promise<void> {
   if (given.statusCode !== 200) return passError(given, response);
   const type = String(given.headers['content-type'] ?? '');
   if (head.path === EMBEDDINGS_PATH && type.startsWith('application/json')) {
-    return passEmbeddings(given, response, names);
+    return passEmbeddings(given, exchange, names);
   }
   if (type.startsWith('text/event-stream') && head.path !== EMBEDDINGS_PATH)
     return passStream(given, exchange, { names, signal });
-  if (type.startsWith('application/json')) return passJson(given, response, names);
+  if (type.startsWith('application/json')) return passJson(given, exchange, names);
   throw new RequestCut('upstream_garbled', 'The engine answered in a form that is neither JSON nor a stream.');
 }
 
@@ -116,9 +117,10 @@ async function passStream(
   }
 }
 
-async function passJson(given: EngineAnswer, response: ServerResponse, names: AnswerNames): Promise<void> {
+async function passJson(given: EngineAnswer, { response, head }: Exchange, names: AnswerNames): Promise<void> {
   const bytes = await readBounded(given.body, ANSWER_BYTES_MAX);
-  const whole = bytes === undefined ? undefined : parseJsonObject(bytes.toString('utf8'));
+  if (bytes === undefined) return sendLargeAnswer(response, head.path, ANSWER_BYTES_MAX);
+  const whole = parseJsonObject(bytes.toString('utf8'));
   const said = whole === undefined ? undefined : engineError(whole);
   if (said !== undefined) throw new RequestCut('upstream_failed', `The engine failed: ${said}`);
   if (whole === undefined || !Array.isArray(whole.choices)) {
@@ -127,16 +129,22 @@ async function passJson(given: EngineAnswer, response: ServerResponse, names: An
   sendJson(response, 200, JSON.stringify(nameChunk(whole, names)));
 }
 
-async function passEmbeddings(given: EngineAnswer, response: ServerResponse, names: AnswerNames): Promise<void> {
+async function passEmbeddings(given: EngineAnswer, { response, head }: Exchange, names: AnswerNames): Promise<void> {
   const scan = createMemberScan();
   const bytes = await readBounded(given.body, EMBEDDINGS_BYTES_MAX, (chunk) => scan.push(chunk));
-  const parts = bytes === undefined ? undefined : nameEmbeddings(bytes, scan, names);
+  if (bytes === undefined) return sendLargeAnswer(response, head.path, EMBEDDINGS_BYTES_MAX);
+  const parts = nameEmbeddings(bytes, scan, names);
   if (parts !== undefined) return sendParts(response, 200, parts);
-  const whole =
-    bytes === undefined || bytes.length > ERROR_BYTES_MAX ? undefined : parseJsonObject(bytes.toString('utf8'));
+  const whole = bytes.length > ERROR_BYTES_MAX ? undefined : parseJsonObject(bytes.toString('utf8'));
   const said = whole === undefined ? undefined : engineError(whole);
   if (said !== undefined) throw new RequestCut('upstream_failed', `The engine failed: ${said}`);
   throw new RequestCut('upstream_garbled', 'The engine sent something that is no list of vectors.');
+}
+
+/** As our own engines say it of an answer that grows too large while they write it. */
+function sendLargeAnswer(response: ServerResponse, path: string, bytesMax: number): void {
+  const { status, body } = describeLargeAnswer(path, bytesMax);
+  sendJson(response, status, JSON.stringify(body));
 }
 
 /** Whatever status an engine that is not ours chose for it. */

@@ -80,8 +80,11 @@ function isUnasked(slot: SlotView, assigned: Placement['assigned'], { claims, co
   if (copies?.get(slot.podUid)?.revision === next) return true;
   const claim = claims.get(next);
   if (claim === undefined) return true;
-  const { isBusy, waitedMs, min } = claim;
-  return !isBusy && waitedMs === 0 && (awake.get(next) ?? 0) >= min;
+  const { isBusy, waitedMs, min, pressing } = claim;
+  const count = awake.get(next) ?? 0;
+  // A model with requests that all are served waits for nobody: what wakes beside is for what may come.
+  const isAsked = waitedMs > 0 || (pressing === undefined ? isBusy : count < pressing);
+  return !isAsked && count >= min;
 }
 
 function awakeAfter(slot: SlotView, assigned: readonly Assignment[] | undefined): string | undefined {

@@ -33,6 +33,9 @@ export interface Bench {
   copiesOf(revision: string): number;
   /** The revision that starts here only to sleep. */
   copyIn(place: Place): string | undefined;
+  /** It is no copy any more: it counts, and is to serve. */
+  adopt(place: Place): void;
+  readonly adopted: readonly string[];
   /** Takes one place in a pool's room for new slots. False when there is none. */
   takeRoom(pool: string): boolean;
   /** From now on nobody gets it in this plan: a slot of another flavour is to take its place. */
@@ -56,11 +59,12 @@ export function createBench(snapshot: PlaceSnapshot, bounds: PlaceBounds): Bench
   const moves: Move[] = [];
   const held = new Set<Place>();
   const givenUp: string[] = [];
+  const adopted: string[] = [];
   const staying = snapshot.slots
     .filter((slot) => !slot.isLeaving)
     .map((slot) => createPlace(slot, { moves, awakeAt, copies, wakes }));
   const copyIn = ({ slot }: Place): string | undefined => {
-    const revision = snapshot.copies?.get(slot.podUid)?.revision;
+    const revision = adopted.includes(slot.podUid) ? undefined : snapshot.copies?.get(slot.podUid)?.revision;
     return revision === undefined || ascentOf(reportOf(slot, revision)) === 'Up' ? undefined : revision;
   };
   const places = staying.filter((place) => place.slot.isUsable);
@@ -83,6 +87,8 @@ export function createBench(snapshot: PlaceSnapshot, bounds: PlaceBounds): Bench
     placesOf: (revision) => [...(awakeAt.get(revision) ?? [])],
     countOf: (revision) => [...(awakeAt.get(revision) ?? [])].filter((place) => copyIn(place) !== revision).length,
     copyIn,
+    adopt: ({ slot }) => void adopted.push(slot.podUid),
+    adopted,
     wakesOn: (node) => wakes.get(node) ?? 0,
     copiesOf: (revision) => copies.get(revision) ?? 0,
     takeRoom: (pool) => takeOne(room, pool),

@@ -11,15 +11,40 @@ export type Choice =
   | { readonly type: 'grow'; readonly pool: string }
   /** A slot of another flavour, whose occupant gives way first. */
   | { readonly type: 'clear'; readonly place: Place }
+  /** A copy that starts here only to sleep is there first: it is to serve. */
+  | { readonly type: 'adopt'; readonly place: Place }
   | { readonly type: 'none' };
 
 export function findPlace(bench: Bench, claim: Claim): Choice {
   const isWakeOnly = bench.countOf(claim.revision) >= (claim.coldMax ?? Number.POSITIVE_INFINITY);
   const places = placesFor(bench, claim).filter((place) => !isWakeOnly || hasSleepingCopy(place, claim));
-  const choice =
-    claim.climb === undefined ? findByContents(bench, claim, { places, isWakeOnly }) : findByTime(bench, claim, places);
+  const copy = findCopy(bench, claim, places);
+  if (copy !== undefined) return { type: 'adopt', place: copy };
+  const among = { places, isWakeOnly };
+  const choice = claim.climb === undefined ? findByContents(bench, claim, among) : findByTime(bench, claim, among);
   const mayReplace = choice.type === 'none' && !isWakeOnly && !places.some((place) => hasFailedIn(place, claim));
   return mayReplace ? replaceOther(bench, claim) : choice;
+}
+
+/** The copy of it that is being made and will be there soonest, unless another place is sooner. */
+function findCopy(bench: Bench, claim: Claim, places: readonly Place[]): Place | undefined {
+  const copies = bench
+    .placesOf(claim.revision)
+    .filter((place) => place.slot.isUsable && bench.copyIn(place) === claim.revision);
+  const [copy] = copies.sort((a, b) => copyLeftMs(a, claim) - copyLeftMs(b, claim));
+  if (copy === undefined) return undefined;
+  const open = places.filter(
+    (place) => !hasFailedIn(place, claim) && (place.awake() === undefined || mayTake(bench, place, claim)),
+  );
+  const isSooner = (place: Place) =>
+    hasSleepingCopy(place, claim) && untilAwakeMs(bench, place, claim) < copyLeftMs(copy, claim);
+  return open.some(isSooner) ? undefined : copy;
+}
+
+/** One that is late is taken to need a tenth more. */
+function copyLeftMs({ slot }: Place, { revision, climb }: Claim): number {
+  const startMs = climb?.startMs ?? Number.POSITIVE_INFINITY;
+  return Math.max(startMs / 10, startMs - (reportOf(slot, revision)?.rungAgeMs ?? 0));
 }
 
 /**
@@ -83,7 +108,11 @@ function growIn(bench: Bench, { pools }: Claim, { mayBeLate }: { readonly mayBeL
  * The place where it would be awake first, counting what has to leave before it. It may be worth to wait for a slot with a
  * sleeping copy whose occupant has work: a start from nothing somewhere else would take longer.
  */
-function findByTime(bench: Bench, claim: Claim, places: readonly Place[]): Choice {
+function findByTime(
+  bench: Bench,
+  claim: Claim,
+  { places, isWakeOnly }: { places: readonly Place[]; isWakeOnly: boolean },
+): Choice {
   const best = pick(
     places.filter((place) => place.awake() === undefined || mayTake(bench, place, claim)),
     (place) => scoreTime(bench, place, claim),
@@ -91,8 +120,9 @@ function findByTime(bench: Bench, claim: Claim, places: readonly Place[]): Choic
   if (best !== undefined && (best.awake() === undefined || mayYield(bench, best, claim)))
     return { type: 'place', place: best };
   if (best !== undefined) return { type: 'none' };
-  const isBroken = places.some((place) => hasFailedIn(place, claim));
-  const pool = isBroken ? undefined : growIn(bench, claim, { mayBeLate: true });
+  // A new slot has no sleeper to wake, and what fails in the slots that there are would fail in it as well.
+  const isVain = isWakeOnly || places.some((place) => hasFailedIn(place, claim));
+  const pool = isVain ? undefined : growIn(bench, claim, { mayBeLate: true });
   return pool === undefined ? { type: 'none' } : { type: 'grow', pool };
 }
 

@@ -17,7 +17,7 @@ export function planPlacement(snapshot: PlaceSnapshot, bounds: PlaceBounds = pla
   if (snapshot.isComplete) makeWay(bench);
   const unmet = raise(bench);
   if (snapshot.isComplete) tidyUp(bench, snapshot.copies);
-  return { assigned: bench.assigned(), moves: bench.moves, unmet, givenUp: bench.givenUp };
+  return { assigned: bench.assigned(), moves: bench.moves, unmet, givenUp: bench.givenUp, adopted: bench.adopted };
 }
 
 function makeWay(bench: Bench): void {
@@ -80,11 +80,12 @@ function makeCopy(bench: Bench, place: Place, copy: CopyOrder | undefined): void
   place.set(claim, 'Awake', 'a copy is to sleep here');
 }
 
-/** Higher goes first: what failed, what has not begun, then by idle time. */
+/** Higher goes first: what failed, what has not begun, what is on its way, then by idle time. Who serves stays. */
 function restRank(report: InstanceView | undefined): number {
   const ascent = ascentOf(report);
   if (ascent === 'Failed') return Number.POSITIVE_INFINITY;
-  if (ascent !== 'Up' || report === undefined) return ascent === 'Waiting' ? Number.MAX_VALUE : -1;
+  if (ascent === 'Waiting' || report === undefined) return Number.MAX_VALUE;
+  if (ascent === 'Climbing') return Number.MAX_SAFE_INTEGER;
   return report.inFlight > 0 ? -report.inFlight : idleMsOf(report);
 }
 
@@ -98,7 +99,8 @@ function settle(place: Place, claim: Claim, reason: string): void {
 /** Who waits until a slot is clear goes to one that has become clear meanwhile. */
 function comeSooner(bench: Bench, claim: Claim): void {
   if (claim.climb === undefined) return;
-  for (const place of bench.placesOf(claim.revision)) {
+  // A slot that is not connected is told nothing: what was ordered there stays ordered.
+  for (const place of bench.placesOf(claim.revision).filter(({ slot }) => slot.isUsable)) {
     const other = soonerPlace(bench, claim, place);
     if (other === undefined) continue;
     settle(place, claim, 'it is awake sooner in another slot');
@@ -118,11 +120,13 @@ function raise(bench: Bench): Placement['unmet'] {
 }
 
 function raiseOne(bench: Bench, claim: Claim): Placement['unmet'] {
-  const unmet: { claim: Claim; pool: string | undefined }[] = [];
+  const unmet: Placement['unmet'][number][] = [];
   for (let missing = claim.desired - bench.countOf(claim.revision); missing > 0; missing -= 1) {
+    const isWakeOnly = bench.countOf(claim.revision) >= (claim.coldMax ?? Number.POSITIVE_INFINITY);
     const choice = findPlace(bench, claim);
     if (choice.type === 'place') bringUp(bench, choice.place, claim);
-    else unmet.push({ claim, pool: choice.type === 'grow' ? choice.pool : undefined });
+    else if (choice.type === 'adopt') bench.adopt(choice.place);
+    else unmet.push({ claim, pool: choice.type === 'grow' ? choice.pool : undefined, isWakeOnly });
     if (choice.type === 'clear') clear(bench, choice.place, claim);
     if (choice.type === 'none' || choice.type === 'clear') break;
   }

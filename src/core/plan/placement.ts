@@ -97,12 +97,21 @@ export interface Move {
   readonly reason: string;
 }
 
+export interface Unmet {
+  readonly claim: Claim;
+  readonly pool: string | undefined;
+  /** Only a sleeper would do, and there is none: a slot more would not help. */
+  readonly isWakeOnly?: boolean;
+}
+
 export interface Placement {
   /** By Pod uid; every usable slot is in it. */
   readonly assigned: ReadonlyMap<string, readonly Assignment[]>;
   readonly moves: readonly Move[];
   /** Instances for which there is no slot, and the pool in which one more would help. */
-  readonly unmet: readonly { readonly claim: Claim; readonly pool: string | undefined }[];
+  readonly unmet: readonly Unmet[];
   /** Names of slots that should go, so that ones of another flavour can take their place. */
   readonly givenUp: readonly string[];
+  /** By Pod uid, copies that are to serve as soon as they are there: they are copies no more. */
+  readonly adopted?: readonly string[];
 }

@@ -1,11 +1,16 @@
 // What keeps a slot's Pod from working, read from its status: the scheduler, the kubelet and its containers, in the words of
 // somebody who can mend it. Pure. Says nothing of a Pod that is only young.
 import type { ContainerStatus, Pod } from '../../api/kinds.ts';
+import { demandOfClaims, findClaimTrouble } from './claim-trouble.ts';
+import { adviseOnLostNode, isNodeLost, isOverdue } from './node-loss.ts';
+import { explainSlowStart } from './slow-start.ts';
 
 export interface SlotTrouble {
   /** A condition's reason, stable. */
   readonly reason:
     | 'Unschedulable'
+    | 'ClaimMissing'
+    | 'ClaimUnusable'
     | 'ImagePullFailed'
     | 'ImageUnusable'
     | 'ContainerNotCreated'
@@ -23,6 +28,16 @@ export interface SlotTrouble {
   readonly message: string;
 }
 
+/** What is known of a slot beside its Pod. */
+export interface SlotFacts {
+  /** Its agent is connected: what its node does not say of it is no trouble yet. */
+  readonly isReached?: boolean;
+  /** Whether its Pool may have one more, beside all that are there. Missing: not known. */
+  readonly mayGrow?: boolean;
+  /** By the wall. Missing: nothing is judged by its age. */
+  readonly wallMs?: number;
+}
+
 /** The init container that tries an engine's image: its name in the Pod. */
 export const CHECK_CONTAINER = 'check-image';
 
@@ -36,45 +51,52 @@ const DISK = /ephemeral-storage|nodefs|imagefs|inodes|emptyDir|DiskPressure/i;
 const SENT_AWAY: Readonly<Record<string, string>> = {
   Evicted: 'The node ran short of memory, disk or processes.',
   EvictionByEvictionAPI: 'Somebody drained its node.',
-  DeletionByTaintManager: 'Its node has a taint that it does not tolerate, or is lost.',
+  DeletionByTaintManager: 'Its node has a taint that it does not tolerate.',
   TerminationByKubelet: 'The node shut down or ran short of resources.',
   Terminated: 'The node shut down.',
   NodeShutdown: 'The node shut down.',
 };
 const TEXT_CHARS_MAX = 400;
 
-/** The same of a Pod that is being deleted: only what sends it away is news then, not how it ends. */
-export function findDeparture(pod: Pod): SlotTrouble | undefined {
-  const trouble = pod.status === undefined ? undefined : (judgeDisruption(pod.status) ?? judgeNode(pod));
+/** The same of a Pod that is being deleted: only what sends it away, or keeps it from ending, is news then, not how it ends. */
+export function findDeparture(pod: Pod, facts: SlotFacts = {}): SlotTrouble | undefined {
+  const trouble = judgeLostDeparture(pod, facts) ?? judgeDisruption(pod, facts);
   return trouble === undefined ? undefined : named(pod, trouble);
 }
 
 /** Undefined when nothing is known to be wrong. */
-export function findTrouble(pod: Pod): SlotTrouble | undefined {
+export function findTrouble(pod: Pod, facts: SlotFacts = {}): SlotTrouble | undefined {
   const { metadata, status } = pod;
   const { name } = metadata;
   if (status === undefined) return undefined;
   const trouble =
     status.phase === 'Failed' || status.phase === 'Succeeded'
-      ? judgeEnd(status)
-      : (judgeDisruption(status) ??
-        judgePlace(pod) ??
+      ? judgeEnd(pod, facts)
+      : (judgeDisruption(pod, facts) ??
+        judgePlace(pod, facts) ??
         judgeCheck(status.initContainerStatuses ?? []) ??
         judgeImages([...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) ??
         judgeInit(status.initContainerStatuses ?? [], name) ??
         judgeContainers(status.containerStatuses ?? []));
   if (trouble !== undefined) return named(pod, trouble);
-  const isReady = conditionOf(status, 'Ready')?.status === 'True';
-  const said = status.message ?? '';
-  return isReady || said === '' ? undefined : { reason: 'NotStarted', message: `Slot ${name}: ${shorten(said)}` };
+  const said = explainDelay(pod, facts);
+  return said === undefined ? undefined : named(pod, { reason: 'NotStarted', message: said });
 }
 
-const TROUBLES_OF_ONE_NODE: ReadonlySet<SlotTrouble['reason']> = new Set(['NodeLost', 'AgentCrashing']);
+/** In the words of its node, where that says anything. */
+function explainDelay(pod: Pod, { wallMs }: SlotFacts): string | undefined {
+  const { status } = pod;
+  if (status === undefined || conditionOf(status, 'Ready')?.status === 'True') return undefined;
+  if ((status.message ?? '') !== '') return shorten(status.message ?? '');
+  return wallMs === undefined ? undefined : explainSlowStart(pod, wallMs);
+}
 
-/** Whether a slot on another node may well work: nothing about the image, the Pool or the cluster is known to be wrong. */
+/**
+ * Whether a slot on another node may well work, though this one is alive: nothing about the image, the Pool or the cluster is
+ * known to be wrong.
+ */
 export function isTroubledHere(pod: Pod): boolean {
-  const trouble = findTrouble(pod);
-  return trouble !== undefined && TROUBLES_OF_ONE_NODE.has(trouble.reason);
+  return findTrouble(pod)?.reason === 'AgentCrashing';
 }
 
 function named({ metadata }: Pod, { reason, message }: SlotTrouble): SlotTrouble {
@@ -88,12 +110,12 @@ function conditionOf(status: Status, type: string) {
 }
 
 /** The Pod is over. What ended it is in its reason; a node that refused it at the door says so there, too. */
-function judgeEnd(status: Status): SlotTrouble {
-  const { reason = '', message = '' } = status;
-  const disruption = judgeDisruption(status);
+function judgeEnd(pod: Pod, facts: SlotFacts): SlotTrouble {
+  const { reason = '', message = '', containerStatuses = [] } = pod.status ?? {};
+  const disruption = judgeDisruption(pod, facts);
   if (disruption !== undefined) return disruption;
-  if (reason in SENT_AWAY || PREEMPTED.has(reason)) return sentAway(reason, message);
-  const memory = judgeMemory(status.containerStatuses ?? []);
+  if (reason in SENT_AWAY || PREEMPTED.has(reason)) return sentAway({ reason, message }, facts);
+  const memory = judgeMemory(containerStatuses);
   if (memory !== undefined) return memory;
   const isRefusal = /^(OutOf|UnexpectedAdmissionError|NodeAffinity|Admission|SysctlForbidden|AppArmor)/.test(reason);
   if (isRefusal) {
@@ -105,47 +127,74 @@ function judgeEnd(status: Status): SlotTrouble {
   return { reason: 'Ended', message: `its Pod ended${said === '' ? '' : ` (${said})`}. A new one is made.` };
 }
 
-function judgeDisruption(status: Status): SlotTrouble | undefined {
+function judgeDisruption({ status }: Pod, facts: SlotFacts): SlotTrouble | undefined {
+  if (status === undefined) return undefined;
   const { status: is, reason = '', message = '' } = conditionOf(status, 'DisruptionTarget') ?? {};
-  return is === 'True' ? sentAway(reason, message) : undefined;
+  return is === 'True' ? sentAway({ reason, message }, facts) : undefined;
 }
 
-function sentAway(reason: string, message: string): SlotTrouble {
+interface Said {
+  readonly reason: string;
+  readonly message: string;
+}
+
+function sentAway({ reason, message }: Said, { mayGrow }: SlotFacts): SlotTrouble {
   const said = message === '' ? reason : shorten(message);
+  // It counts until it is gone.
+  const next = mayGrow === false ? 'A new slot is made once this one is gone' : 'A new slot is made';
   if (PREEMPTED.has(reason)) {
-    const remedy = 'A new slot is made; give slots a priorityClassName in spec.pod of the Pool if they matter more.';
+    const remedy = `${next}; give slots a priorityClassName in spec.pod of the Pool if they matter more.`;
     return { reason: 'Preempted', message: `a Pod of higher priority took its place (${said}). ${remedy}` };
   }
   if (DISK.test(message)) {
-    const remedy = 'A new slot is made; free the disk of the node, or give weights a volume of their own.';
+    const remedy = `${next}; free the disk of the node, or give weights a volume of their own.`;
     return { reason: 'DiskFull', message: `its node ran short of disk (${said}). ${remedy}` };
   }
   const why = SENT_AWAY[reason] ?? 'It was sent away.';
   const isShort = reason === 'Evicted' || reason === 'TerminationByKubelet';
-  const remedy = `A new slot is made${isShort ? '; give slots a priorityClassName and memoryBytes if it happens often' : ' elsewhere'}.`;
-  return { reason: 'Evicted', message: `it is sent away from its node (${said}). ${why} ${remedy}` };
+  const advice = isShort ? '; give slots a priorityClassName and memoryBytes if it happens often' : '';
+  const place = isShort || mayGrow === false ? '' : ' elsewhere';
+  return {
+    reason: 'Evicted',
+    message: `it is sent away from its node (${said}). ${why} ${next}${place}${advice}.`,
+  };
 }
 
-function judgePlace(pod: Pod): SlotTrouble | undefined {
-  const { spec, status } = pod;
+function judgePlace(pod: Pod, facts: SlotFacts): SlotTrouble | undefined {
+  const { status } = pod;
   if (status === undefined) return undefined;
   const scheduled = conditionOf(status, 'PodScheduled');
-  if (scheduled?.status === 'False' && scheduled.reason === 'Unschedulable') {
-    const wanted = Object.keys(spec.containers[0]?.resources?.limits ?? {}).find((resource) => resource.includes('/'));
-    const remedy = `Add nodes with ${wanted ?? 'what it asks for'} free, free some, or look at nodeSelector and tolerations of the Pool.`;
-    return { reason: 'Unschedulable', message: `no node takes it (${shorten(scheduled.message ?? '')}). ${remedy}` };
-  }
-  return judgeNode(pod);
+  if (scheduled?.status === 'False' && scheduled.reason === 'Unschedulable')
+    return explainNoPlace(pod, scheduled.message ?? '');
+  return facts.isReached !== true && isNodeLost(pod) ? explainLoss(pod, facts) : undefined;
 }
 
-function judgeNode({ spec, status }: Pod): SlotTrouble | undefined {
-  if (status === undefined) return undefined;
-  const ready = conditionOf(status, 'Ready');
-  const isLost = status.reason === 'NodeLost' || (ready?.status !== 'True' && ready?.reason === 'NodeNotReady');
-  if (!isLost) return undefined;
+function explainNoPlace(pod: Pod, message: string): SlotTrouble {
+  const said = shorten(message);
+  const claim = findClaimTrouble(pod, message);
+  if (claim !== undefined) return { reason: claim.reason, message: `no node takes it (${said}). ${claim.remedy}` };
+  const limits = Object.keys(pod.spec.containers[0]?.resources?.limits ?? {});
+  const wanted = limits.find((resource) => resource.includes('/')) ?? 'what it asks for';
+  const remedy = `Add nodes with ${wanted} free, free some, or look at nodeSelector and tolerations of the Pool.`;
+  return { reason: 'Unschedulable', message: `no node takes it (${said}). ${remedy}${demandOfClaims(pod, message)}` };
+}
+
+/** Somebody, or the control plane, wants it gone; only its node can say that it is. */
+function judgeLostDeparture(pod: Pod, facts: SlotFacts): SlotTrouble | undefined {
+  if (isNodeLost(pod)) return explainLoss(pod, facts);
+  return facts.wallMs !== undefined && isOverdue(pod, facts.wallMs) ? explainLoss(pod, facts) : undefined;
+}
+
+/** Only the kubelet may be cut off, so nothing may be said to be free. */
+function explainLoss(pod: Pod, { mayGrow }: SlotFacts): SlotTrouble {
+  const { nodeName } = pod.spec;
+  const silent = `its node${nodeName === undefined ? '' : ` ${nodeName}`} does not answer`;
+  const what = isNodeLost(pod) ? `${silent}.` : `it should have ended and has not: ${silent}, or cannot end it.`;
+  const none = mayGrow === false ? ', and the Pool has as many as it may' : '';
+  const another = mayGrow === true ? ' A new slot is made elsewhere where one is wanted.' : '';
   return {
     reason: 'NodeLost',
-    message: `its node ${spec.nodeName ?? ''} does not answer. It counts again when the node is back; delete the node if it is gone for good.`,
+    message: `${what} ${adviseOnLostNode(pod)} Until then it counts for spec.slots.max of the Pool, because its accelerators may still be in use${none}.${another}`,
   };
 }
 

@@ -1,6 +1,7 @@
 // The order of one model's queue, with its bounds: fair between tenants by estimated tokens (start-time fair queueing),
 // earliest deadline first inside a tenant, taken items come back to the head. Pure data: no clock, no waiting.
-// What was entered counts against the bounds until it is removed, also while an attempt is being made with it.
+// The bound on items is for those that wait: how many are taken is up to the shares of the instances. Bytes count until the
+// item is removed, since they are held while an attempt is made with it as well.
 
 export interface QueueItem {
   readonly id: string;
@@ -13,7 +14,9 @@ export interface QueueItem {
 }
 
 export interface QueueBounds {
+  /** Items that wait. What is put back was let in before, and may exceed it. */
   readonly itemsMax: number;
+  /** Of everything that was entered and is not removed. */
   readonly bytesMax: number;
 }
 
@@ -43,7 +46,7 @@ export interface QueueOrder<Item extends QueueItem> {
   enter(item: Item): boolean;
   /** The next item without taking it. */
   peek(): Item | undefined;
-  /** Takes the next item; it keeps its room until `remove`. */
+  /** Takes the next item; its bytes count until `remove`. */
   take(): Item | undefined;
   /** A taken item goes back to the head, and its tenant is not charged for it. */
   putBack(id: string): boolean;
@@ -55,7 +58,7 @@ export interface QueueOrder<Item extends QueueItem> {
   /** The waiting item that entered first. */
   oldest(): Item | undefined;
   waitingCount(): number;
-  /** Everything that counts against the bounds. */
+  /** Everything that is there, waiting or taken. */
   held(): { readonly items: number; readonly bytes: number };
 }
 
@@ -102,9 +105,9 @@ export function createQueueOrder<Item extends QueueItem>(bounds: QueueBounds): Q
 function fits<Item extends QueueItem>(book: Book<Item>, item: Item, flow: Flow<Item> | undefined): boolean {
   const { itemsMax, bytesMax } = book.bounds;
   return (
-    book.entries.size < itemsMax &&
+    book.waitingCount < itemsMax &&
     book.bytes + item.bytes <= bytesMax &&
-    (flow?.items ?? 0) < itemsMax * TENANT_SHARE &&
+    (flow === undefined ? 0 : waitingIn(flow)) < itemsMax * TENANT_SHARE &&
     (flow?.bytes ?? 0) + item.bytes <= bytesMax * TENANT_SHARE
   );
 }
@@ -117,7 +120,7 @@ function nextFlow<Item extends QueueItem>(book: Book<Item>): Flow<Item> | undefi
   return best;
 }
 
-/** Entries stand in the order in which they entered; those in front that are taken are few. */
+/** Entries stand in the order in which they entered; those in front that are taken are no more than the instances run. */
 function oldest<Item extends QueueItem>(book: Book<Item>): Item | undefined {
   for (const entry of book.entries.values()) if (entry.takenAt === undefined) return entry.item;
   return undefined;
@@ -180,6 +183,10 @@ function remove<Item extends QueueItem>(book: Book<Item>, id: string): boolean {
   // A tenant with nothing left owes nothing once virtual time has passed its tag.
   if (flow.items === 0) forgetIdle(book);
   return true;
+}
+
+function waitingIn<Item>(flow: Flow<Item>): number {
+  return flow.returned.length + flow.waiting.length;
 }
 
 function headOf<Item>(flow: Flow<Item>): Entry<Item> | undefined {

@@ -4,7 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { outcomes, renderErrorBody } from '../../api/outcomes.ts';
 import { renderProgress } from '../../core/route/progress.ts';
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock, Timer } from '../../lib/clock.ts';
 import type { AnswerSink, AnswerStream, CallHandle, StreamHooks } from '../answer-sink.ts';
 import { Ending } from '../ending.ts';
 import { endingStatus, renderEndingHeaders, renderErrorLine } from '../error-text.ts';
@@ -19,6 +19,8 @@ export interface HttpSinkOptions {
   /** How long the rest of a body that nobody wants is read, so that the caller sees the answer. */
   readonly lingerMsMax: number;
   readonly unreadBytesMax: number;
+  /** How long the reader of a complete answer may take nothing. */
+  readonly untakenMsMax: number;
 }
 
 export interface HttpSink extends AnswerSink {
@@ -75,7 +77,7 @@ class ResponseSink implements HttpSink {
     const { response } = this.#exchange;
     if (response.headersSent || response.destroyed) return;
     response.writeHead(status, { ...this.#headers(), ...headers });
-    response.end();
+    complete(response, this.#options);
   }
 
   openStream(hooks: StreamHooks): AnswerStream {
@@ -90,7 +92,7 @@ class ResponseSink implements HttpSink {
     // Outcomes that are only recorded have nobody who reads.
     if (outcomes[ending.code].status === 0) response.destroy();
     else if (!response.headersSent) this.#sendError(ending);
-    else if (this.#isStream) response.end(`data: ${renderErrorLine(ending)}\n\n`);
+    else if (this.#isStream) complete(response, this.#options, `data: ${renderErrorLine(ending)}\n\n`);
     else response.destroy();
   }
 
@@ -119,17 +121,18 @@ class ResponseSink implements HttpSink {
       'content-length': Buffer.byteLength(body),
       ...headers,
     });
-    response.end(body);
+    complete(response, this.#options, body);
     readTheRest(this.#exchange, this.#options);
   }
 }
 
 function openEventStream(
   response: ServerResponse,
-  { unreadBytesMax }: HttpSinkOptions,
+  options: HttpSinkOptions,
   call: CallHandle,
   hooks: StreamHooks,
 ): AnswerStream {
+  const { unreadBytesMax } = options;
   let hasContentSent = false;
   const open = () => {
     if (response.headersSent || response.destroyed) return;
@@ -159,9 +162,51 @@ function openEventStream(
       write(events.length === 1 && events[0] !== undefined ? events[0] : Buffer.concat(events));
     },
     finish() {
-      if (!response.destroyed && !response.writableEnded) response.end();
+      if (!response.destroyed && !response.writableEnded) complete(response, options);
     },
   };
+}
+
+/** Of a whole answer that is handed to the connection at a time: only whole pieces show that the reader takes any. */
+const PIECE_BYTES = 64 * 1024;
+
+/** Ends the answer with this. From here on no deadline holds: only its reader is waited for. */
+function complete(response: ServerResponse, options: HttpSinkOptions, rest: string | Uint8Array = ''): void {
+  watchReader(response, options);
+  const bytes = typeof rest === 'string' ? Buffer.from(rest) : rest;
+  let sent = 0;
+  const sendNext = () => {
+    if (response.destroyed) return;
+    const piece = bytes.subarray(sent, sent + PIECE_BYTES);
+    sent += piece.length;
+    if (sent === bytes.length) response.end(piece);
+    else response.write(piece, sendNext);
+  };
+  sendNext();
+}
+
+/** A reader that takes nothing any more would hold the memory of its answer, and a stop that waits for it, for ever. */
+function watchReader(response: ServerResponse, { clock, untakenMsMax }: HttpSinkOptions): void {
+  let timer: Timer | undefined;
+  const look = (takenBefore: number) => {
+    timer = clock.after(
+      untakenMsMax,
+      () => {
+        const taken = takenBytes(response);
+        // Without the connection it waits behind another answer, which is watched itself.
+        if (taken === takenBefore && response.socket !== null) response.destroy();
+        else look(taken);
+      },
+      { background: true },
+    );
+  };
+  look(takenBytes(response));
+  response.once('close', () => timer?.cancel());
+}
+
+/** What has left this process, of all answers on the connection. */
+function takenBytes({ socket, writableLength }: ServerResponse): number {
+  return (socket?.bytesWritten ?? 0) - writableLength;
 }
 
 /** Closing at once would reset a connection that the caller still writes to, and the answer would be lost. */

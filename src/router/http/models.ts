@@ -2,12 +2,13 @@
 import type { PolicyModel } from '../../api/link.ts';
 import type { Call } from '../call.ts';
 import type { RouterContext } from '../context.ts';
-import { choose, notFound } from '../stage/choose.ts';
+import { choose, firstTable, notFound, type TableOptions } from '../stage/choose.ts';
 
 export const MODELS_PATH = '/v1/models';
 
 export async function serveModels(call: Call, context: RouterContext): Promise<void> {
-  const data = context.table.current().models.map(renderModel);
+  const table = await firstTable(call, tableOf(context));
+  const data = table.models.map(renderModel);
   call.sink.answer(JSON.stringify({ object: 'list', data }));
 }
 
@@ -15,8 +16,13 @@ export async function serveModels(call: Call, context: RouterContext): Promise<v
 export async function serveModel(call: Call, context: RouterContext): Promise<void> {
   const [path = ''] = call.head.url.split('?', 1);
   const id = decode(path.slice(MODELS_PATH.length + 1));
-  const model = await choose(call, id, { ...context, tableWaitMsMax: 0 });
+  const model = await choose(call, id, tableOf(context));
   call.sink.answer(JSON.stringify(renderModel(model)));
+}
+
+/** An answer without the table would deny models that are there. */
+function tableOf({ clock, table, bounds: { tableWaitMsMax } }: RouterContext): TableOptions {
+  return { clock, table, tableWaitMsMax };
 }
 
 function decode(text: string): string {

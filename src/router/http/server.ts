@@ -1,17 +1,17 @@
 // The OpenAI port: fastify finds the route, everything else is done on the raw request and answer (bodies are bytes,
 // streams are ours). Owns the limits of DESIGN §14.8 on sockets and heads.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { inferenceRoutes, type RouteName } from '../../core/route/inference-routes.ts';
+import type { RouterBounds } from '../bounds.ts';
 import type { Call } from '../call.ts';
 import type { RouterContext } from '../context.ts';
 import { Ending } from '../ending.ts';
 import { serveInference } from '../inference.ts';
 import { limit } from '../stage/limit.ts';
 import { type ChatSockets, createChatSockets } from '../ws/chat-sockets.ts';
+import { type ClientErrors, createClientErrors } from './client-errors.ts';
 import { MODELS_PATH, serveModel, serveModels } from './models.ts';
-import { writeRefusal } from './raw-refusal.ts';
 import { type Serve, serveExchange } from './serve-exchange.ts';
 
 export interface OpenAiServer {
@@ -35,12 +35,14 @@ export function createOpenAiServer(context: RouterContext): OpenAiServer {
       reply.hijack();
       void serveExchange({ request: request.raw, response: reply.raw }, name, serve, context);
     };
-  const app = createApp(context, route('none', refuseRoute));
+  const clientErrors = createClientErrors((outcome) => context.metrics.count('requests', { model: '', outcome }));
+  const app = createApp(context.bounds, clientErrors, route('none', refuseRoute));
   for (const name of httpRoutes) app.post(inferenceRoutes[name].path, route(name, serveBody(name)));
   app.get(MODELS_PATH, route('models', serveModels));
   app.get(`${MODELS_PATH}/*`, route('model', serveModel));
   const { server } = app;
   const sockets = createChatSockets(context);
+  server.on('request', clientErrors.onRequest);
   server.on('upgrade', (request, socket, head) => sockets.onUpgrade(request, socket, head));
   server.maxConnections = context.bounds.socketsMax;
   server.on('drop', () => context.metrics.count('refusedSockets', {}));
@@ -72,7 +74,7 @@ function serveBody(route: RouteName): Serve {
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => void;
 
-function createApp({ bounds, metrics }: RouterContext, refuse: Handler): FastifyInstance {
+function createApp(bounds: RouterBounds, clientErrors: ClientErrors, refuse: Handler): FastifyInstance {
   const app = Fastify({
     logger: false,
     http: {
@@ -90,14 +92,15 @@ function createApp({ bounds, metrics }: RouterContext, refuse: Handler): Fastify
     routerOptions: { maxParamLength: 1024 },
     // A path that cannot be read.
     frameworkErrors: (_error, request, reply) => refuse(request as FastifyRequest, reply as FastifyReply),
-    clientErrorHandler: (error, socket) => refuseSocket(error, socket, (outcome) => metrics.count('requests', outcome)),
+    clientErrorHandler: clientErrors.onError,
   });
   // Bodies stay where they are until the stage that limits them.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
   app.setNotFoundHandler(refuse);
-  // Fastify's own complaints (a strange content type) come before any handler.
-  app.setErrorHandler((_error, request, reply) => refuse(request, reply));
+  // Fastify complains of a content type that it cannot read before any handler. Bodies are read as JSON whatever they are
+  // said to be.
+  app.setErrorHandler((_error, request, reply) => request.routeOptions.handler.call(app, request, reply));
   return app;
 }
 
@@ -113,30 +116,4 @@ async function refuseRoute({ head }: Call): Promise<void> {
 
 function isModelPath(path: string): boolean {
   return path === MODELS_PATH || path.startsWith(`${MODELS_PATH}/`);
-}
-
-/** Bytes that are no request. */
-function refuseSocket(
-  error: Error & { code?: string },
-  socket: Socket,
-  count: (labels: { model: string; outcome: string }) => void,
-): void {
-  if (socket.destroyed || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
-  const ending = describeClientError(error.code);
-  count({ model: '', outcome: ending.code });
-  writeRefusal(socket, ending);
-}
-
-function describeClientError(code: string | undefined): Ending {
-  switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return new Ending('headers_too_large', 'The head of the request is too large.');
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new Ending('request_timeout', 'The head of the request did not come in time.');
-    default:
-      return new Ending('invalid_request', 'This is not an HTTP request.');
-  }
 }

@@ -1,6 +1,6 @@
 // The queues of all models that the table names, with what everybody asks of them together: the demand, the history, the
 // state for people, the gauges. A queue goes when its model is gone and nothing of it is left.
-import type { ModelDemand, RouterHello } from '../../api/link.ts';
+import { HISTORY_MODELS_MAX, type ModelDemand, type RouterHello } from '../../api/link.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Rng } from '../../lib/rng.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
@@ -88,7 +88,6 @@ export function createModelQueues(options: ModelQueuesOptions): ModelQueues {
 }
 
 /** The most models whose history fits into a hello (src/api/link.ts). */
-const HISTORY_MODELS_MAX = 1000;
 
 function readStates(keeper: TableKeeper, of: (model: string) => ModelQueue): ModelState[] {
   const table = keeper.current();

@@ -49,9 +49,14 @@ export function judgeAdmission(candidate: Candidate, options: AdmitOptions): Adm
     ...readWarmth(model.model, queue, options.table),
     warmth: options.table.current().warmth.get(model.model),
     silent: !progress,
-    silentHoldMsMax: options.silentHoldMsMax,
+    silentHoldMsMax: silentHoldLeftMs(call, options),
     remainingMs: call.acceptedMs + boundMs - options.clock.nowMs(),
   });
+}
+
+/** Of the one time that a caller waits in silence, counted from its arrival, however often its request waits. */
+export function silentHoldLeftMs(call: Call, { clock, silentHoldMsMax }: AdmitOptions): number {
+  return Math.max(0, call.acceptedMs + silentHoldMsMax - clock.nowMs());
 }
 
 /** The ending of a request that may not wait; undefined when it may. */

@@ -1,5 +1,6 @@
 // What one attempt is made of, for an agent and for an upstream alike, and what both do with an answer. Decides nothing.
 import type { Dispatcher, Pool } from 'undici';
+import { describeLargeAnswer } from '../../core/route/large-answer.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Call } from '../call.ts';
 import type { Grant } from '../queue/model-queue.ts';
@@ -20,6 +21,8 @@ export interface AttemptPlan {
   readonly answerBytesMax: number;
   readonly clock: Clock;
   remainingMs(): number;
+  /** Calls it when the slot is lost while nothing has been sent to the caller. Gives what must be called at the end. */
+  onSlotLost(giveUp: () => void): () => void;
   /** A piece of the answer came. */
   onHeard(): void;
   /** For a stream: where its frames go. */
@@ -43,6 +46,12 @@ export async function readBounded(given: GivenAnswer, bytesMax: number): Promise
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/** Computing it again would only take an engine's time once more. */
+export function declineLarge({ path, answerBytesMax }: AttemptPlan): AttemptEnd {
+  const { status, code, body } = describeLargeAnswer(path, answerBytesMax);
+  return { kind: 'Declined', status, body: Buffer.from(JSON.stringify(body)), code };
 }
 
 /** What has become of a stream that sends no more. */

@@ -7,7 +7,14 @@ import type { Relay } from '../stream/relay.ts';
 import { createFrameReader, FrameError } from '../upstream/frames.ts';
 import { askRemote, describeRemoteError, readRemoteAnswer } from '../upstream/remote.ts';
 import { readError, readUsageMember } from '../upstream/usage.ts';
-import { type AttemptPlan, ERROR_BYTES_MAX, endOfStream, type GivenAnswer, readBounded } from './attempt-plan.ts';
+import {
+  type AttemptPlan,
+  declineLarge,
+  ERROR_BYTES_MAX,
+  endOfStream,
+  type GivenAnswer,
+  readBounded,
+} from './attempt-plan.ts';
 import { type AttemptEnd, failureCodeOf } from './judge.ts';
 
 /** The caller's own mistakes: telling another engine would not help. */
@@ -16,18 +23,21 @@ const declinedStatuses = new Set([400, 413, 422]);
 export async function attempt(plan: AttemptPlan): Promise<AttemptEnd> {
   const { call } = plan;
   const { remote } = plan.grant.endpoint;
+  const lost = watchSlot(plan);
   let given: GivenAnswer | undefined;
   let isAnswered = false;
   try {
-    given = remote === undefined ? await ask(plan) : await askRemote(plan, remote);
+    given = remote === undefined ? await ask(plan, lost.signal) : await askRemote(plan, remote);
     const end = remote === undefined ? await readAnswer(plan, given) : await readRemoteAnswer(plan, remote, given);
     isAnswered = end.kind === 'Answered';
     return end;
   } catch (error) {
     if (call.signal.aborted) throw reasonOf(call);
+    if (lost.signal.aborted) return lostSlot;
     if (error instanceof FrameError) return { kind: 'Failed', code: 'upstream_garbled', message: error.message };
     return remote === undefined ? failed(error) : describeRemoteError(error, remote);
   } finally {
+    lost.end();
     if (given !== undefined) leave(given, isAnswered, plan);
   }
 }
@@ -48,7 +58,20 @@ function leave({ body }: GivenAnswer, isAnswered: boolean, { clock }: AttemptPla
   body.resume();
 }
 
-async function ask({ call, grant, pool, path, responseId, body, remainingMs }: AttemptPlan): Promise<GivenAnswer> {
+const lostSlot: AttemptEnd = {
+  kind: 'Failed',
+  code: 'upstream_failed',
+  message: 'The instance cannot be reached any more.',
+};
+
+/** Ends this attempt alone: the request goes to another instance. */
+function watchSlot({ onSlotLost }: AttemptPlan): { readonly signal: AbortSignal; end(): void } {
+  const controller = new AbortController();
+  return { signal: controller.signal, end: onSlotLost(() => controller.abort()) };
+}
+
+async function ask(plan: AttemptPlan, lost: AbortSignal): Promise<GivenAnswer> {
+  const { call, grant, pool, path, responseId, body, remainingMs } = plan;
   return pool.request({
     method: 'POST',
     path,
@@ -60,7 +83,7 @@ async function ask({ call, grant, pool, path, responseId, body, remainingMs }: A
       [SLOT_HEADERS.remainingMs]: String(remainingMs()),
     },
     body,
-    signal: call.signal,
+    signal: AbortSignal.any([call.signal, lost]),
   });
 }
 
@@ -94,19 +117,22 @@ async function readFailure(given: GivenAnswer): Promise<AttemptEnd> {
 
 async function readStream(plan: AttemptPlan, relay: Relay, given: GivenAnswer): Promise<AttemptEnd> {
   const reader = createFrameReader();
-  for await (const bytes of given.body as AsyncIterable<Buffer>) {
+  // After the last frame the caller waits for nothing more: the other side may end its own while the connection is left to it.
+  const chunks: AsyncIterable<Buffer> = given.body.iterator({ destroyOnReturn: false });
+  for await (const bytes of chunks) {
     plan.onHeard();
     relay.take(reader.push(bytes));
     if (plan.call.signal.aborted) throw reasonOf(plan.call);
-    if (relay.state() === 'failed') break;
+    if (relay.state() !== 'open') break;
   }
   return endOfStream(relay);
 }
 
 async function readJson(plan: AttemptPlan, given: GivenAnswer): Promise<AttemptEnd> {
   const body = await readBounded(given, plan.answerBytesMax);
-  const scan = body === undefined ? undefined : scanObject(body);
-  if (body === undefined || scan === undefined || !scan.ok) {
+  if (body === undefined) return declineLarge(plan);
+  const scan = scanObject(body);
+  if (!scan.ok) {
     return { kind: 'Failed', code: 'upstream_garbled', message: 'The engine sent something that is not an answer.' };
   }
   plan.call.record.usage = readUsageMember(body, scan.value);

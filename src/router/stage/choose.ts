@@ -1,25 +1,32 @@
-// Which model serves the request: the one that the caller named. Shortly after the start it waits for the first table.
+// Which model serves the request: the one that the caller named. Shortly after the start the first table is waited for.
 // A caller never names an upstream: what is not in the table does not exist.
 import type { PolicyModel } from '../../api/link.ts';
+import type { RoutingTable } from '../../core/route/table.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type Call, reasonOf } from '../call.ts';
 import { Ending } from '../ending.ts';
 import type { TableKeeper } from '../link/table-keeper.ts';
 
-export interface ChooseOptions {
+export interface TableOptions {
   readonly clock: Clock;
   readonly table: TableKeeper;
   readonly tableWaitMsMax: number;
 }
 
 /** Throws an Ending. */
-export async function choose(call: Call, servedName: string, options: ChooseOptions): Promise<PolicyModel> {
-  if (!options.table.isReady()) await tableOrEnd(call, options);
-  const model = options.table.current().byServedName.get(servedName);
+export async function choose(call: Call, servedName: string, options: TableOptions): Promise<PolicyModel> {
+  const table = await firstTable(call, options);
+  const model = table.byServedName.get(servedName);
   if (model === undefined) throw notFound(servedName);
   call.record.model = model.model;
   call.headers.set('x-stoker-model', encodeURI(model.servedName));
   return model;
+}
+
+/** The table, once there is one. Throws an Ending. */
+export async function firstTable(call: Call, options: TableOptions): Promise<RoutingTable> {
+  if (!options.table.isReady()) await tableOrEnd(call, options);
+  return options.table.current();
 }
 
 export function notFound(servedName: string): Ending {
@@ -30,7 +37,7 @@ export function notFound(servedName: string): Ending {
   );
 }
 
-function tableOrEnd(call: Call, { clock, table, tableWaitMsMax }: ChooseOptions): Promise<void> {
+function tableOrEnd(call: Call, { clock, table, tableWaitMsMax }: TableOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     const late = new Ending('model_warming', 'This router has not heard from its controller yet. Try again soon.', {
       headers: { 'retry-after': '1' },

@@ -3,7 +3,15 @@
 import { firstProgressMs, type HoldState, progressBounds } from '../../core/route/progress.ts';
 import type { Timer } from '../../lib/clock.ts';
 import type { AnswerStream } from '../answer-sink.ts';
-import { type AdmitOptions, admit, type Candidate, judgeAdmission, readWarmth, warming } from './admit.ts';
+import {
+  type AdmitOptions,
+  admit,
+  type Candidate,
+  judgeAdmission,
+  readWarmth,
+  silentHoldLeftMs,
+  warming,
+} from './admit.ts';
 import { notFound } from './choose.ts';
 
 export interface Hold {
@@ -45,18 +53,28 @@ export function holdStream(candidate: Candidate, stream: AnswerStream, options: 
 
 export function holdSilently(candidate: Candidate, options: AdmitOptions): Hold {
   const { call, model, queue } = candidate;
-  const { clock, table, silentHoldMsMax } = options;
+  const { clock, table } = options;
+  let timer: Timer | undefined;
   let waits = false;
-  const timer = clock.after(Math.max(0, call.acceptedMs + silentHoldMsMax - clock.nowMs()), () => {
+  const sendAway = () => {
     const { hasEndpoint, etaMs } = readWarmth(model.model, queue, table);
-    if (waits && !hasEndpoint) call.end(warming(candidate, etaMs));
-  });
+    if (!hasEndpoint) call.end(warming(candidate, etaMs));
+  };
+  // Each time anew: the one before may have passed while the request was at an instance, or while there was one.
+  const look = () => {
+    timer?.cancel();
+    timer = undefined;
+    if (!waits) return;
+    reconsider(candidate, options);
+    timer = clock.after(silentHoldLeftMs(call, options), sendAway);
+  };
   return {
     setAhead(read) {
       waits = read !== undefined;
+      look();
     },
-    reconsider: () => reconsider(candidate, options),
-    stop: () => timer.cancel(),
+    reconsider: look,
+    stop: () => timer?.cancel(),
   };
 }
 

@@ -11,7 +11,7 @@ export type AttemptEnd =
   | { readonly kind: 'Refused'; readonly refusal: Refusal }
   /** Nobody listens at the agent's address: the request never got there. No attempt; the endpoint is left alone for a while. */
   | { readonly kind: 'Unreached' }
-  /** The engine says that the request itself is wrong. */
+  /** The request itself is wrong: the engine says so, or its answer is larger than one may be. */
   | { readonly kind: 'Declined'; readonly status: number; readonly body: Uint8Array; readonly code: string }
   /** An upstream takes no more requests for this long: no attempt, no failure. */
   | { readonly kind: 'Limited'; readonly waitMs: number }

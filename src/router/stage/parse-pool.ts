@@ -1,5 +1,6 @@
 // Where a body is parsed: small ones right here, large ones in a worker, so that the event loop is never held up for more
-// than a few milliseconds. The worker starts with the first large body; when it dies, what it had ends and it starts anew.
+// than a few milliseconds. The worker starts with the first large body; when it dies, what waits for it ends and it starts anew.
+// It gets one body at a time, since it gets a copy: the copies of those that wait would be in no budget.
 import { Worker } from 'node:worker_threads';
 import type { RouteName } from '../../core/route/inference-routes.ts';
 import type { FieldFault } from '../../core/route/request-fields.ts';
@@ -18,52 +19,53 @@ export interface BodyParser {
 
 /** What the worker is asked, */
 export interface ParseJob {
-  readonly id: number;
   readonly bytes: Uint8Array;
   readonly what: RouteName | 'message';
 }
 /** and what it says: one of the two. */
 export interface ParseDone {
-  readonly id: number;
   readonly body?: Result<ParsedBody, FieldFault>;
   readonly message?: Result<SocketMessage, MessageFault>;
 }
 
-interface Pending {
+interface Pending extends ParseJob {
   resolve(done: ParseDone): void;
   reject(error: Ending): void;
 }
 
 export function createBodyParser(inlineBytesMax: number): BodyParser {
-  const pending = new Map<number, Pending>();
+  /** The first one is at the worker. */
+  const pending: Pending[] = [];
   let worker: Worker | undefined;
-  let serial = 0;
   const onLoss = (lost: Worker) => {
     if (worker !== lost) return;
     worker = undefined;
-    for (const { reject } of pending.values()) reject(new Ending('internal_error', 'The body could not be parsed.'));
-    pending.clear();
+    for (const { reject } of pending.splice(0)) reject(new Ending('internal_error', 'The body could not be parsed.'));
   };
   const start = () => {
     const started = new Worker(workerUrl);
     started.on('message', (done: ParseDone) => {
-      pending.get(done.id)?.resolve(done);
-      pending.delete(done.id);
+      if (worker !== started) return;
+      pending.shift()?.resolve(done);
+      sendFirst();
     });
     started.on('error', () => onLoss(started));
     started.on('exit', () => onLoss(started));
     started.unref();
     return started;
   };
-  const run = (bytes: Uint8Array, what: ParseJob['what']) => {
+  const sendFirst = () => {
+    const first = pending[0];
+    if (first === undefined) return;
     worker ??= start();
-    const job: ParseJob = { id: serial++, bytes, what };
-    const done = new Promise<ParseDone>((resolve, reject) => {
-      pending.set(job.id, { resolve, reject });
-    });
+    const job: ParseJob = { bytes: first.bytes, what: first.what };
     worker.postMessage(job);
-    return done;
   };
+  const run = (bytes: Uint8Array, what: ParseJob['what']) =>
+    new Promise<ParseDone>((resolve, reject) => {
+      pending.push({ bytes, what, resolve, reject });
+      if (pending.length === 1) sendFirst();
+    });
   return {
     async parse(bytes, route) {
       if (bytes.length <= inlineBytesMax) return parse(bytes, route);

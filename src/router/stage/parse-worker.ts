@@ -4,8 +4,7 @@ import { parseSocketMessage } from '../../core/route/socket-message.ts';
 import { parse } from './parse.ts';
 import type { ParseDone, ParseJob } from './parse-pool.ts';
 
-parentPort?.on('message', ({ id, bytes, what }: ParseJob) => {
-  const done: ParseDone =
-    what === 'message' ? { id, message: parseSocketMessage(bytes) } : { id, body: parse(bytes, what) };
+parentPort?.on('message', ({ bytes, what }: ParseJob) => {
+  const done: ParseDone = what === 'message' ? { message: parseSocketMessage(bytes) } : { body: parse(bytes, what) };
   parentPort?.postMessage(done);
 });

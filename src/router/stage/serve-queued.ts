@@ -209,6 +209,15 @@ function planOf(run: Run, grant: Grant): Parameters<typeof attempt>[0] {
     answerBytesMax: context.bounds.answerBytesMax,
     clock: context.clock,
     remainingMs: work.watch.remainingMs,
+    onSlotLost(giveUp) {
+      const { address, remote } = grant.endpoint;
+      // Somebody else's API that has left the table still answers what it was asked.
+      if (remote !== undefined) return () => {};
+      // Once content was sent nobody else can go on with the answer: what ends it then is its deadline.
+      return context.departures.watch(address, () => {
+        if (stream?.contentSent() !== true) giveUp();
+      });
+    },
     onHeard: () => {
       if (stream?.contentSent() === true) work.watch.heard();
     },

@@ -1,8 +1,8 @@
 // Connections to agents and upstreams: one undici pool for each address in the table, kept alive, and closed when the address
 // is gone from the table. Sets the connect timeout and, for upstreams, which addresses are dialled at all; everything else is
-// bounded by the request's own deadline.
+// bounded by the request's own deadline, and by departures.ts.
 import { buildConnector, Pool } from 'undici';
-import { literalHost } from '../../core/check/upstream-address.ts';
+import { literalHost } from '../../api/upstream-address.ts';
 import { AddressRefused, createGuardedLookup, mayDial } from './guarded-lookup.ts';
 
 const CONNECT_MS_MAX = 2000;

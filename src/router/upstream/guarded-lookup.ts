@@ -3,7 +3,7 @@
 // they are judged by whoever dials.
 import { lookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
-import { isLoopbackAddress, isRefusedAddress } from '../../core/check/upstream-address.ts';
+import { isLoopbackAddress, isRefusedAddress } from '../../api/upstream-address.ts';
 
 /** A name that leads where no request is sent. */
 export class AddressRefused extends Error {

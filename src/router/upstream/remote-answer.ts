@@ -4,7 +4,7 @@ import { applyEdits, type Edit } from '../../core/route/body-edits.ts';
 import { decodeText, type ObjectScan, scanObject } from '../../core/route/json-scan.ts';
 import { type AnswerNames, createFrameStream } from '../../core/stream/canonical-frames.ts';
 import { reasonOf } from '../call.ts';
-import { type AttemptPlan, endOfStream, type GivenAnswer, readBounded } from '../stage/attempt-plan.ts';
+import { type AttemptPlan, declineLarge, endOfStream, type GivenAnswer, readBounded } from '../stage/attempt-plan.ts';
 import type { AttemptEnd } from '../stage/judge.ts';
 import type { Relay } from '../stream/relay.ts';
 import { createFrameReader } from './frames.ts';
@@ -36,8 +36,9 @@ export async function passRemoteStream(plan: AttemptPlan, relay: Relay, given: G
 
 export async function passRemoteJson(plan: AttemptPlan, given: GivenAnswer): Promise<AttemptEnd> {
   const body = await readBounded(given, plan.answerBytesMax);
-  const scan = body === undefined ? undefined : scanObject(body);
-  if (body === undefined || scan === undefined || !scan.ok) return noAnswer;
+  if (body === undefined) return declineLarge(plan);
+  const scan = scanObject(body);
+  if (!scan.ok) return noAnswer;
   const { members } = scan.value;
   const error = members.get('error');
   if (error !== undefined && error.kind !== 'null') {

@@ -44,6 +44,7 @@ export interface ChatSocketOptions {
 
 /** For telling a caller that it is dismissed. */
 const DISMISS_MS_MAX = 1000;
+const noRoom: Goodbye = { code: 1013, reason: 'Too many large requests are waiting.' };
 /** Pings in a row that nothing came back for. */
 const QUIET_PINGS_MAX = 2;
 
@@ -89,7 +90,7 @@ class OpenChatSocket implements ChatSocket {
     });
     this.#meter = createInboundMeter(duplex, {
       ...{ clock, bodies, messageMsMax: bounds.bodyMsMax },
-      onNoRoom: () => this.close({ code: 1013, reason: 'Too many large requests are waiting.' }),
+      onNoRoom: () => this.close(noRoom),
       onLate: () => this.close({ code: 1008, reason: 'A message did not come whole in time.' }),
     });
     this.#beat = every(clock, bounds.webSocketPingEveryMs, () => this.#onBeat(), { background: true });
@@ -190,12 +191,20 @@ class OpenChatSocket implements ChatSocket {
       this.#obey(parseSocketMessage(bytes), bytes);
       return;
     }
+    // Nothing else counts it while it waits for the parser; the request that comes of it counts itself.
+    if (!context.bodies.take(bytes.length)) {
+      this.close(noRoom);
+      return;
+    }
     this.#isReading = true;
     socket.pause();
-    void context.parser.parseMessage(bytes).then(
-      (parsed) => this.#obeyLate(parsed, bytes),
-      () => this.close({ code: 1011, reason: 'A message could not be read.' }),
-    );
+    void context.parser
+      .parseMessage(bytes)
+      .finally(() => context.bodies.giveBack(bytes.length))
+      .then(
+        (parsed) => this.#obeyLate(parsed, bytes),
+        () => this.close({ code: 1011, reason: 'A message could not be read.' }),
+      );
   }
 
   #obeyLate(parsed: Result<SocketMessage, MessageFault>, bytes: Buffer): void {

@@ -6,9 +6,9 @@ import { EventLane, type Lane, type LaneOptions } from './lane.ts';
 
 export interface SenderBounds {
   readonly frameBytesMax: number;
-  /** Bytes that wait for the reader in the socket; nothing is taken from the lanes above it. */
+  /** Bytes that wait for the reader on their way out; nothing is taken from the lanes above it. */
   readonly bufferedBytesMax: number;
-  /** How long it may stay like that. */
+  /** How long it may stay like that without any of them being read. */
   readonly stallMsMax: number;
   /** Bytes that wait in one lane. */
   readonly laneBytesMax: number;
@@ -20,7 +20,7 @@ export interface FairSender {
   openLane(options: LaneOptions): Lane;
   /** A message that belongs to no request; it goes first. False when too many of them wait. */
   notify(text: string): boolean;
-  /** Nothing is sent any more: every lane is gone. */
+  /** Nothing is sent any more but what is on its way: every lane is gone. */
   stop(): void;
 }
 
@@ -28,12 +28,24 @@ export interface FairSenderOptions {
   readonly socket: Pick<WebSocket, 'send' | 'bufferedAmount'>;
   readonly clock: Clock;
   readonly bounds: SenderBounds;
-  /** The reader has not read for too long. */
+  /** The reader has read nothing for too long. */
   onStall(): void;
 }
 
 /** Messages that belong to no request. */
 const NOTICES_MAX = 256;
+/**
+ * Bytes that the socket has at a time. It sends what waits in it together and tells when all of that is gone: with more,
+ * a slow reader would look like one that does not read.
+ */
+const SOCKET_BYTES_MAX = 64 * 1024;
+
+interface Frame {
+  readonly bytes: Buffer;
+  /** The last one of its message. */
+  readonly fin: boolean;
+  whenSent(): void;
+}
 
 export function createFairSender(options: FairSenderOptions): FairSender {
   return new TurnTaker(options);
@@ -46,6 +58,9 @@ class TurnTaker implements FairSender {
   readonly #open = new Set<EventLane>();
   #notices: Buffer[] = [];
   #waitingBytes = 0;
+  /** On their way out, before the socket. */
+  readonly #frames: Frame[] = [];
+  #framesBytes = 0;
   #stall: Timer | undefined;
   #isStopped = false;
 
@@ -77,6 +92,7 @@ class TurnTaker implements FairSender {
     this.#stall?.cancel();
     this.#notices = [];
     this.#ready.clear();
+    this.#handOver(Number.POSITIVE_INFINITY);
     for (const lane of [...this.#open]) lane.abandon();
   }
 
@@ -109,7 +125,8 @@ class TurnTaker implements FairSender {
   }
 
   #hasRoom(): boolean {
-    return this.#options.socket.bufferedAmount <= this.#options.bounds.bufferedBytesMax;
+    const { socket, bounds } = this.#options;
+    return this.#framesBytes + socket.bufferedAmount <= bounds.bufferedBytesMax;
   }
 
   /** One message of whoever's turn it is; false when nothing waits. */
@@ -131,16 +148,38 @@ class TurnTaker implements FairSender {
 
   /** A message longer than a frame goes out in several, which every client puts together by itself. */
   #send(text: Buffer, whenSent: () => void): void {
-    const { socket, bounds } = this.#options;
-    for (let start = 0; start < text.length; start += bounds.frameBytesMax) {
-      const end = Math.min(text.length, start + bounds.frameBytesMax);
-      const fin = end === text.length;
+    const { frameBytesMax } = this.#options.bounds;
+    for (let start = 0; start < text.length; start += frameBytesMax) {
+      const bytes = text.subarray(start, start + frameBytesMax);
+      const fin = start + bytes.length === text.length;
+      this.#frames.push({ bytes, fin, whenSent: fin ? whenSent : () => {} });
+    }
+    this.#framesBytes += text.length;
+    this.#handOver(SOCKET_BYTES_MAX);
+  }
+
+  #handOver(socketBytesMax: number): void {
+    const { socket } = this.#options;
+    while (socket.bufferedAmount < socketBytesMax) {
+      const frame = this.#frames.shift();
+      if (frame === undefined) return;
+      const { bytes, fin, whenSent } = frame;
+      this.#framesBytes -= bytes.length;
       // Whether it went well is told by the socket's own end.
-      socket.send(text.subarray(start, end), { binary: false, fin }, () => {
-        if (fin) whenSent();
-        if (this.#ready.size > 0 || this.#notices.length > 0 || this.#stall !== undefined) this.#pump();
+      socket.send(bytes, { binary: false, fin }, () => {
+        whenSent();
+        this.#onRead();
       });
     }
+  }
+
+  /** The reader has read something: a stall counts from here, however much still waits. */
+  #onRead(): void {
+    if (this.#isStopped) return;
+    this.#stall?.cancel();
+    this.#stall = undefined;
+    this.#handOver(SOCKET_BYTES_MAX);
+    this.#pump();
   }
 
   #watchStall(): void {

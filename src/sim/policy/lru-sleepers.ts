@@ -4,28 +4,33 @@ import { countByIdleTimeout } from './idle-timeout.ts';
 import { perModelPolicy } from './per-model.ts';
 import type { PolicyFactory } from './policy.ts';
 
-const CONCURRENCY = 8;
-
 export function lruSleepersPolicy(sleepAfterMs: number): PolicyFactory {
-  return perModelPolicy({ name: `lru-sleepers-${sleepAfterMs / 1000}`, isUrgent: true }, ({ minAwake, maxAwake }) => ({
-    everyMs: 0,
-    decide: ({ queued, inFlight, replicas, pending }) =>
-      countByIdleTimeout({
-        minAwake,
-        maxAwake,
-        sleepAfterMs,
-        concurrency: CONCURRENCY,
-        work:
-          queued +
-          Math.max(
-            inFlight,
-            replicas.reduce((sum, replica) => sum + replica.inFlight, 0),
-          ),
-        hasWakeLease: false,
-        instances: [
-          ...replicas.map((replica) => ({ ascent: 'Up' as const, inFlight: replica.inFlight, idleMs: replica.idleMs })),
-          ...pending.map(() => ({ ascent: 'Climbing' as const, inFlight: 0, idleMs: 0 })),
-        ],
-      }),
-  }));
+  return perModelPolicy(
+    { name: `lru-sleepers-${sleepAfterMs / 1000}`, isUrgent: true },
+    ({ minAwake, maxAwake, profile }) => ({
+      everyMs: 0,
+      decide: ({ queued, inFlight, replicas, pending }) =>
+        countByIdleTimeout({
+          minAwake,
+          maxAwake,
+          sleepAfterMs,
+          concurrency: profile.engine.sequencesMax,
+          work:
+            queued +
+            Math.max(
+              inFlight,
+              replicas.reduce((sum, replica) => sum + replica.inFlight, 0),
+            ),
+          hasWakeLease: false,
+          instances: [
+            ...replicas.map((replica) => ({
+              ascent: 'Up' as const,
+              inFlight: replica.inFlight,
+              idleMs: replica.idleMs,
+            })),
+            ...pending.map(() => ({ ascent: 'Climbing' as const, inFlight: 0, idleMs: 0 })),
+          ],
+        }),
+    }),
+  );
 }

@@ -85,6 +85,8 @@ export interface Policy {
   decide(reading: FleetReading): ReadonlyMap<string, Order>;
   /** Copies to be made in free slots, after each decision. */
   planCopies?(slots: FleetSlots): ReadonlyMap<string, CopyOrder>;
+  /** Of these some serve now. */
+  releaseCopies?(names: readonly string[]): void;
 }
 
 /** Made anew for every run: a policy remembers. */

@@ -66,6 +66,7 @@ export function stokerPolicy(options: StokerPolicyOptions = {}): PolicyFactory {
         const models = memory === undefined ? known : weighModels(known, slots, memory);
         return copies.plan({ nowMs, slots, nodeOf, budgetOf, models });
       },
+      releaseCopies: (names) => copies.release(names),
     };
   };
 }

@@ -29,7 +29,7 @@ export function figureRow(result: RunResult): string[] {
     renderMs(firstTokenMs.p99),
     `${result.awakeHours.toFixed(2)} h`,
     `${result.heldHours.toFixed(2)} h`,
-    result.peakAwake.toFixed(0),
+    String(result.peakHeld),
     String(result.wakes),
     String(result.starts),
     share(metBy.Awake),
@@ -40,7 +40,7 @@ export function figureRow(result: RunResult): string[] {
 
 export const figureNotes = [
   'WITHIN: requests whose first token came in time. P50, P95, P99: time to the first token.',
-  'AWAKE: replica-hours awake. HELD: those and what wakes, starts and goes to sleep. PEAK: most awake at once.',
+  'AWAKE: replica-hours awake. HELD: those and what wakes, starts and goes to sleep. PEAK: most held at once.',
   'HOT, WOKEN, STARTED: requests that found an instance awake, waited for a wake, or waited for a start.',
 ];
 
@@ -91,7 +91,7 @@ export function figureDocument(result: RunResult): object {
     awakeHours: result.awakeHours,
     heldHours: result.heldHours,
     spanHours: result.spanHours,
-    peakAwake: result.peakAwake,
+    peakHeld: result.peakHeld,
     peakOrdered: result.peakOrdered,
     wakes: result.wakes,
     starts: result.starts,

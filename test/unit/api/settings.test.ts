@@ -37,6 +37,13 @@ test('a bad value is refused with where it came from and what it is for', () => 
   assert.throws(() => parseSettings('up', {}, { STOKER_LINK_PORT: '70000' }), /STOKER_LINK_PORT cannot be "70000"/);
 });
 
+test('a list of ports is read, and what is none is refused', () => {
+  const ports = (text: string) => parseSettings('controller', {}, { STOKER_DNS_PORTS: text }).dnsPorts;
+  assert.deepEqual(parseSettings('controller', {}, {}).dnsPorts, [53]);
+  assert.deepEqual(ports('53,5353'), [53, 5353]);
+  for (const bad of ['0', '53,', '70000', 'dns', '53 5353']) assert.throws(() => ports(bad), /ports/, bad);
+});
+
 test('peers of a NetworkPolicy are read from JSON, and what is none is refused in a sentence', () => {
   const dnsTo = (text: string) => parseSettings('controller', {}, { STOKER_DNS_TO: text }).dnsTo;
   assert.deepEqual(parseSettings('controller', {}, {}).dnsTo, [{ namespaceSelector: {} }]);

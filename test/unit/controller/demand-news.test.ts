@@ -50,6 +50,15 @@ describe('what a router counts', () => {
     assert.equal(sumOf(news.ofDemand('r', demand(7), 30_200)), 1);
   });
 
+  test('of a model that its history had no room for counts from the first telling on', () => {
+    const news = createDemandNews();
+    const history = Array.from({ length: 1000 }, (_, at) => ({ model: `m-${at}`, countsPer10s: [], tokensPer10s: [] }));
+    news.ofHello(hello('r', history), 0);
+    assert.equal(sumOf(news.ofDemand('r', demand(500_000), 100)), 0);
+    assert.equal(sumOf(news.ofDemand('r', demand(500_002), 200)), 2);
+    assert.equal(sumOf(news.ofDemand('r', demand(1, { model: 'new' }), 300)), 1);
+  });
+
   test('while it was not heard is spread over that time', () => {
     const news = createDemandNews();
     news.ofHello(hello('r'), 0);

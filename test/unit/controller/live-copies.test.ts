@@ -31,7 +31,7 @@ function planFor(spare: object | undefined) {
   const claims = names.map((name) => claimFor(`${name}-1`, 0));
   const savings = new Map(names.map((name) => [name, { name, usesPerMs: 1e-4, startMs: 45_000, blockedMs: 8000 }]));
   const pools = [{ name: 'default', sleepersPerSlotMax: 2, room: 0 }];
-  const copies = createLiveCopies()({ world, slots: [slot], claims, pools, savings });
+  const copies = createLiveCopies().plan({ world, slots: [slot], claims, pools, savings });
   return { revisions: [...copies.values()].map(({ revision }) => revision), asked };
 }
 

@@ -77,6 +77,27 @@ describe('a folder of the node', () => {
     assert.deepEqual(stagers(), []);
   });
 
+  test('that cannot be reached on one node sends nobody away who waits for another', async () => {
+    await begin({}, { min: 2, max: 2 });
+    ask();
+    await lab.pass(3000);
+    assert.deepEqual(stagers().map(nodeOf).sort(), ['n1', 'n2']);
+    const lose = (pod: Pod | undefined) =>
+      lab.cluster.setPodStatus(pod?.metadata.name ?? '', {
+        phase: 'Running',
+        conditions: [{ type: 'Ready', status: 'False' }],
+        containerStatuses: [{ name: 'stager', ready: true, restartCount: 0, state: { running: {} } }],
+      });
+    lose(stagers()[0]);
+    await lab.pass(15_000, 100);
+    assert.equal(ready()?.reason, 'Staging');
+    assert.match(ready()?.message ?? '', /are being downloaded\. The stager .* does not answer/);
+    assert.equal(router.table().warmth.get('tiny')?.failure, undefined);
+    lose(stagers()[1]);
+    await lab.pass(15_000, 100);
+    assert.equal(router.table().warmth.get('tiny')?.failure?.reason, 'NodeLost');
+  });
+
   test('is filled on each node that has a slot, and the one that has the files is used first', async () => {
     await begin({}, { min: 2, max: 2 });
     assert.deepEqual(stagers().map(nodeOf).sort(), ['n1', 'n2']);

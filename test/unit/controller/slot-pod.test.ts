@@ -74,6 +74,16 @@ describe('the Pod of a slot on a cluster', () => {
 
   test('runs the image that the controller is told, with what nodes pull it with', () => {
     assert.equal(agent?.image, slotPods.image);
+    const told = ({ bindHost, logLevel }: { bindHost?: string; logLevel?: string }, cpuMillis?: number) => {
+      const spec = { ...placed.spec, pod: { ...placed.spec.pod, cpuMillis } };
+      const given = { ...template, slotPods: { ...slotPods, bindHost, logLevel } };
+      const env = renderSlotPod({ ...placed, spec }, 7, given).spec.containers[0]?.env ?? [];
+      const names = ['STOKER_BIND_HOST', 'STOKER_LOG_LEVEL', 'STOKER_ENGINE_THREADS'];
+      return names.map((name) => env.find((one) => one.name === name)?.value);
+    };
+    assert.deepEqual(told({}), [undefined, undefined, undefined]);
+    assert.deepEqual(told({ bindHost: '::', logLevel: 'debug' }, 4500), ['::', 'debug', '4']);
+    assert.equal(told({}, 300)[2], '1');
     assert.equal(agent?.imagePullPolicy, 'Never');
     assert.deepEqual(pod.spec.imagePullSecrets, [{ name: 'mine' }]);
   });

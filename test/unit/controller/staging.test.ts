@@ -6,6 +6,7 @@ import { fileSetDigest } from '../../../src/api/file-set.ts';
 import { kinds, type Pod } from '../../../src/api/kinds.ts';
 import { fail, ok } from '../../../src/lib/result.ts';
 import { createLab, type Lab, type LabOptions } from '../../support/controller-lab.ts';
+import { START_MS } from '../../support/lab-agent.ts';
 
 const sha256 = 'c'.repeat(64);
 const files = [{ path: 'tiny.gguf', url: 'https://hub.example/tiny.gguf', sizeBytes: 5_000_000_000, sha256 }];
@@ -21,6 +22,10 @@ const cluster: LabOptions = {
 
 async function begin(pool: object = { weights: { claimName: 'models' } }, options: LabOptions = cluster) {
   lab = await createLab(options);
+  await fill(pool);
+}
+
+async function fill(pool: object) {
   lab.answerSources(() => ok({ source: 'Hub', files }));
   const secret = lab.cluster.put(kinds.Secret, 'hub', {});
   lab.cluster.change(kinds.Secret, secret.metadata.name, { data: { token: Buffer.from('hf_1').toString('base64') } });
@@ -56,6 +61,31 @@ function revision() {
 }
 
 describe('a stager', () => {
+  for (const [reason, sentence] of [
+    ['QuotaExceeded', 'pods "x" is forbidden: exceeded quota: few, requested: pods=1, used: pods=2, limited: pods=2'],
+    ['PodSecurityRefused', 'pods "x" is forbidden: violates PodSecurity "restricted:latest": hostPath'],
+    ['MissingRight', 'pods is forbidden: User "c" cannot create resource "pods" in API group ""'],
+  ] as const) {
+    test(`that the server does not take (${reason}) is said of revision and Model, and made once it is taken`, async () => {
+      lab = await createLab(cluster);
+      lab.cluster.refused = { kind: 'Pod', error: { reason: 'Forbidden', message: sentence } };
+      await fill({ weights: { claimName: 'models' } });
+      await lab.pass(60_000);
+      const staged = revision().status?.conditions?.find(({ type }) => type === 'Staged');
+      assert.deepEqual([staged?.status, staged?.reason], ['False', reason]);
+      assert.ok(staged?.message.includes(sentence.slice(0, 40)), staged?.message);
+      assert.equal(conditionOf('Ready')?.reason, reason);
+      const tries = lab.cluster.writes.filter((write) => write.startsWith('create Pod ')).length;
+      assert.ok(tries >= 4 && tries <= 20, `${tries} tries in a minute`);
+      const told = lab.cluster.events.filter((event) => event.reason === reason);
+      assert.deepEqual([...new Set(told.map(({ regarding }) => regarding.kind))].sort(), ['Model', 'ModelRevision']);
+      lab.cluster.refused = undefined;
+      await lab.pass(61_000);
+      assert.ok(stager() !== undefined);
+      assert.equal(conditionOf('Ready')?.reason, 'Staging');
+    });
+  }
+
   test('is one Pod, restricted, with the claim, the Secret by name and no token', async () => {
     await begin();
     const pod = stager();
@@ -162,6 +192,29 @@ describe('a stager', () => {
     assert.equal(conditionOf('Ready')?.reason, 'Staging');
   });
 
+  test('one whose claim is not there refuses callers, and goes on once it is made', async () => {
+    await begin();
+    const router = lab.router();
+    router.demand([{ model: 'tiny', queued: 1, oldestQueuedMs: 10 }]);
+    const message = '0/3 nodes are available: persistentvolumeclaim "models" not found.';
+    const name = stager()?.metadata.name ?? '';
+    lab.cluster.setPodStatus(name, {
+      phase: 'Pending',
+      conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }],
+    });
+    await lab.pass(40_000, 100);
+    assert.equal(conditionOf('Ready')?.reason, 'ClaimMissing');
+    assert.match(
+      conditionOf('Ready')?.message ?? '',
+      /Make the claim models, .* in spec\.weights\.claimName of the Pool/,
+    );
+    assert.equal(router.table().warmth.get('tiny')?.failure?.reason, 'ClaimMissing');
+    lab.cluster.setPodStatus(name, { phase: 'Running' });
+    await lab.pass(500);
+    assert.equal(conditionOf('Ready')?.reason, 'Staging');
+    assert.equal(router.table().warmth.get('tiny')?.failure, undefined);
+  });
+
   test('one that ended without a word has the words of Kubernetes', async () => {
     await begin();
     lab.cluster.setPodStatus(stager()?.metadata.name ?? '', {
@@ -172,6 +225,49 @@ describe('a stager', () => {
     await lab.pass(200);
     assert.equal(conditionOf('Ready')?.reason, 'Evicted');
     assert.match(conditionOf('Ready')?.message ?? '', /low on resource/);
+  });
+
+  test('one on a node that is lost is said, callers are refused, and the next one comes when the node is given up', async () => {
+    await begin();
+    const router = lab.router();
+    router.demand([{ model: 'tiny', queued: 1, oldestQueuedMs: 10 }]);
+    const { metadata, spec } = stager() ?? assert.fail('there is no stager');
+    const { name, uid } = metadata;
+    lab.lostNodes.add('n1');
+    lab.cluster.change(kinds.Pod, name, { spec: { ...spec, nodeName: 'n1' } });
+    lab.cluster.setPodStatus(name, {
+      phase: 'Running',
+      conditions: [{ type: 'Ready', status: 'False', lastTransitionTime: new Date(lab.clock.wallMs()).toISOString() }],
+      containerStatuses: [{ name: 'stager', ready: true, restartCount: 0, state: { running: {} } }],
+    });
+    await lab.pass(20_000, 100);
+    assert.equal(conditionOf('Ready')?.reason, 'Staging', 'it may only start anew');
+    await lab.pass(60_000, 100);
+    assert.equal(conditionOf('Ready')?.reason, 'NodeLost');
+    assert.match(conditionOf('Ready')?.message ?? '', /its node n1 does not answer.*kubectl delete node n1\. No other/);
+    assert.equal(router.table().warmth.get('tiny')?.failure?.reason, 'NodeLost');
+    await lab.cluster.remove(kinds.Pod, name, {});
+    await lab.pass(100_000, 100);
+    assert.equal(conditionOf('Ready')?.reason, 'NodeLost');
+    assert.equal(stager()?.metadata.uid, uid, 'a second one could write to the same files');
+    lab.lostNodes.clear();
+    await lab.pass(11_000, 100);
+    assert.notEqual(stager()?.metadata.uid, uid);
+    assert.equal(conditionOf('Ready')?.reason, 'Staging');
+    assert.equal(router.table().warmth.get('tiny')?.failure, undefined);
+  });
+
+  test('one that should be gone and is not is held, though nobody said that its node is lost', async () => {
+    await begin();
+    const { metadata, spec } = stager() ?? assert.fail('there is no stager');
+    lab.lostNodes.add('n1');
+    lab.cluster.change(kinds.Pod, metadata.name, { spec: { ...spec, nodeName: 'n1' } });
+    lab.cluster.setPodStatus(metadata.name, { phase: 'Running' });
+    await lab.cluster.remove(kinds.Pod, metadata.name, {});
+    await lab.pass(30_000, 100);
+    assert.equal(conditionOf('Ready')?.reason, 'Staging');
+    await lab.pass(50_000, 100);
+    assert.equal(conditionOf('Ready')?.reason, 'NodeLost');
   });
 
   test('a controller that starts anew makes no second one, and forgets nothing that is staged', async () => {
@@ -241,6 +337,31 @@ describe('a source', () => {
       assert.equal(pinned()?.reason, reason);
     });
   }
+
+  test('what config.json says of a downloaded model decides whether it may sleep, and how long a context may be', async () => {
+    lab = await createLab(cluster);
+    const description = { architecture: 'Qwen3ForCausalLM', trainedContextLength: 4096 };
+    lab.answerSources(() => ok({ source: 'Hub', files, description }));
+    lab.pool('default', { weights: { claimName: 'models' } });
+    const engine = { name: 'Vllm', image: `registry.example/vllm@sha256:${'b'.repeat(64)}` };
+    const model = (contextLength: number) =>
+      lab.model('tiny', { version: { weights: { hub: { repo: 'a/b' } }, engine, contextLength } });
+    model(8192);
+    await lab.pass(200);
+    assert.equal(pinned()?.reason, 'ContextTooLong');
+    model(4096);
+    await lab.pass(200);
+    assert.equal(revision().spec.weights?.architecture, 'Qwen3ForCausalLM');
+    lab.router().demand([{ model: 'tiny', queued: 1 }]);
+    await lab.pass(500);
+    end('Succeeded');
+    await lab.pass(START_MS + 10_000);
+    const told = [...lab.agents.values()].flatMap((agent) => agent.targets.at(-1)?.instances ?? []);
+    assert.deepEqual(
+      told.map(({ launch }) => launch.sleep),
+      ['Level1'],
+    );
+  });
 
   test('with two GGUF files is refused', async () => {
     lab = await createLab(cluster);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
+import { NEWS_REST_MS_MAX } from '../../../src/controller/bounds.ts';
 import { createWorkQueue, done, type Outcome, type WorkKey } from '../../../src/controller/work-queue.ts';
 import { createManualClock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
@@ -61,7 +62,7 @@ describe('the work queue', () => {
     assert.deepEqual(started, ['a', 'b', 'c']);
   });
 
-  test('comes back after a failure with a growing wait, and at once when it is added', async () => {
+  test('comes back after a failure with a growing wait', async () => {
     const { queue, started, end, clock, outcomes } = setUp();
     queue.add('k', 'a');
     await end('a', { type: 'failed', sentence: 'no' });
@@ -70,16 +71,63 @@ describe('the work queue', () => {
     clock.advance(1);
     assert.equal(started.length, 2, '100 ms and half of 200 ms');
     await end('a', { type: 'failed', sentence: 'no' });
-    clock.advance(200);
+    clock.advance(299);
     assert.equal(started.length, 2);
-    clock.advance(100);
+    clock.advance(1);
     assert.equal(started.length, 3, '100 ms and half of 400 ms');
-    await end('a', { type: 'failed', sentence: 'no' });
-    queue.add('k', 'a');
-    assert.equal(started.length, 4);
     await end('a');
     assert.equal(clock.pendingTimers(), 0);
-    assert.deepEqual(outcomes, ['a failed', 'a failed', 'a failed', 'a done']);
+    assert.deepEqual(outcomes, ['a failed', 'a failed', 'a done']);
+  });
+
+  test('of a failing reconcile that is brought back by what it writes itself rests longer and longer', async () => {
+    const { queue, started, end, clock } = setUp();
+    queue.add('k', 'a');
+    for (let ms = 0; ms < 60_000; ms += 10) {
+      // The write comes back once while it runs and once after it.
+      queue.add('k', 'a');
+      await end('a', { type: 'failed', sentence: 'no' });
+      queue.add('k', 'a');
+      clock.advance(10);
+    }
+    assert.ok(started.length >= 12 && started.length <= 22, `${started.length} times in a minute`);
+  });
+
+  test('acts on news of what failed within seconds, however long the wait has grown', async () => {
+    const { queue, started, end, clock } = setUp();
+    queue.add('k', 'a');
+    for (let time = 0; time < 9; time += 1) {
+      await end('a', { type: 'failed', sentence: 'no' });
+      clock.advance(60_000);
+    }
+    await end('a', { type: 'failed', sentence: 'no' });
+    queue.add('k', 'a');
+    clock.advance(NEWS_REST_MS_MAX - 1);
+    assert.equal(started.length, 10);
+    clock.advance(1);
+    assert.equal(started.length, 11);
+  });
+
+  test('acts at once on what a person changed, and what failed before does not count', async () => {
+    const { queue, started, end, clock } = setUp();
+    queue.add('k', 'a');
+    for (let time = 0; time < 9; time += 1) {
+      await end('a', { type: 'failed', sentence: 'no' });
+      clock.advance(60_000);
+    }
+    await end('a', { type: 'failed', sentence: 'no' });
+    queue.renew('k', 'a');
+    queue.add('k', 'a');
+    assert.equal(started.length, 11);
+    queue.renew('k', 'a');
+    queue.add('k', 'a');
+    await end('a', { type: 'failed', sentence: 'no' });
+    assert.equal(started.length, 12, 'also when it was changed during the work');
+    await end('a', { type: 'failed', sentence: 'no' });
+    clock.advance(300);
+    assert.equal(started.length, 13);
+    queue.renew('k', 'b');
+    assert.equal(started.length, 13, 'nobody asked for b');
   });
 
   test('waits as long as the server says', async () => {
@@ -87,9 +135,48 @@ describe('the work queue', () => {
     queue.add('k', 'a');
     await end('a', { type: 'failed', sentence: 'busy', retryAfterMs: 5000 });
     clock.advance(4999);
-    assert.equal(started.length, 1);
+    queue.add('k', 'a');
+    assert.equal(started.length, 1, 'whatever is heard of it meanwhile');
     clock.advance(1);
     assert.equal(started.length, 2);
+    await end('a', { type: 'failed', sentence: 'busy', retryAfterMs: 40_000 });
+    queue.add('k', 'a');
+    clock.advance(39_999);
+    assert.equal(started.length, 2);
+    clock.advance(1);
+    assert.equal(started.length, 3);
+    await end('a', { type: 'failed', sentence: 'busy', retryAfterMs: 86_400_000 });
+    queue.add('k', 'a');
+    clock.advance(60_000);
+    assert.equal(started.length, 4, 'and no longer than a minute where there is news');
+  });
+
+  test('comes back soon after a conflict, and more and more slowly after more of them', async () => {
+    const { queue, started, end, clock, running } = setUp();
+    queue.add('k', 'a');
+    await end('a', { type: 'conflict' });
+    clock.advance(25);
+    assert.equal(started.length, 2);
+    await end('a', { type: 'conflict' });
+    clock.advance(49);
+    queue.add('k', 'a');
+    assert.equal(started.length, 2);
+    clock.advance(1);
+    assert.equal(started.length, 3, '25 ms and half of 50 ms');
+    for (let ms = 0; ms < 90_000; ms += 5) {
+      await end('a', { type: 'conflict' });
+      clock.advance(5);
+    }
+    // Half of a second and 25 ms: the gap between the writes of others has to be found.
+    assert.ok(started.length > 150 && started.length < 200, `${started.length} times while a watch was silent`);
+    clock.advance(2000);
+    await end('a');
+    queue.add('k', 'a');
+    await end('a');
+    queue.add('k', 'a');
+    await end('a', { type: 'conflict' });
+    queue.add('k', 'a');
+    assert.equal(running.has('a'), true, 'the news may be what the cache lacked');
   });
 
   test('looks again when it is told to', async () => {

@@ -206,6 +206,29 @@ test('a Lease that was removed is made again with the same epoch', async () => {
   assert.equal(memory.lease?.spec?.leaseTransitions, 42);
 });
 
+test('one that stands by leaves a removed Lease to its holder, and makes it when nobody does', async () => {
+  const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
+  const first = follow(campaign(candidate(clock, { store: memory.store() }), never));
+  await pass(clock, 100);
+  const second = follow(campaign(candidate(clock, { store: memory.store(), holder: 'b', rng: createRng(4) }), never));
+  await pass(clock, 3000);
+  for (let time = 0; time < 5; time += 1) {
+    memory.set(undefined);
+    await pass(clock, 3000);
+    assert.deepEqual([first.leadership?.isHeld(), second.leadership], [true, undefined]);
+  }
+  const leader = first.leadership ?? assert.fail('nobody leads');
+  await leader.release();
+  memory.set(undefined);
+  const waited: (number | undefined)[] = [];
+  for (let passed = 0; passed < 17; passed += 1) {
+    await pass(clock, 1000);
+    waited.push(epochOf(second));
+  }
+  assert.deepEqual([waited[13], waited[16] !== undefined], [undefined, true], `${waited}`);
+  await second.leadership?.release();
+});
+
 test('a server that says no is an error with a sentence; one that is away is waited for', async () => {
   const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   await assert.rejects(

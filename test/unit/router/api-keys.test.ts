@@ -32,6 +32,24 @@ describe('the file of API keys', () => {
       assert.equal(known.tenantOf(header), undefined, header);
   });
 
+  test('a look-up takes no longer with as many keys as there may be', () => {
+    const key = (index: number) => `sk-key-${index}`;
+    const many = keys(Array.from({ length: 10_000 }, (_, index) => `t${index}: ${key(index)}`).join('\n'));
+    const one = keys(key(0));
+    const msOf = (known: ApiKeys) => {
+      const beganMs = performance.now();
+      for (let index = 0; index < 1000; index += 1) known.find(key(index * 10));
+      return performance.now() - beganMs;
+    };
+    msOf(one);
+    const oneMs = msOf(one);
+    const manyMs = msOf(many);
+    // Comparing with each of them takes half a second.
+    assert.ok(manyMs < 20 * oneMs + 100, `${manyMs} ms with many, ${oneMs} ms with one`);
+    assert.equal(many.find(key(9999))?.tenant, 't9999');
+    assert.equal(many.find(key(10_000)), undefined);
+  });
+
   test('a fault names the line and never the key', () => {
     for (const [text, sentence] of [
       ['', /no key/],

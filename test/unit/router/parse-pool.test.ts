@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { createBodyParser } from '../../../src/router/stage/parse-pool.ts';
 
 const body = Buffer.from('{"model":"a","stream":true,"messages":[{"role":"user","content":"x"}]}');
@@ -27,6 +28,18 @@ describe('parsing bodies', () => {
       results.map((result) => result.ok && result.value.fields.model),
       Array.from({ length: 20 }, (_, index) => `m${index}`),
     );
+  });
+
+  test('the worker has the copy of one body at a time', async (t) => {
+    const there = createBodyParser(0);
+    t.after(() => there.stop());
+    const { mock } = t.mock.method(Worker.prototype, 'postMessage');
+    const first = there.parse(body, 'chat');
+    const others = Array.from({ length: 5 }, () => there.parse(body, 'chat'));
+    assert.equal(mock.callCount(), 1);
+    await first;
+    for (const other of others) assert.ok((await other).ok);
+    assert.equal(mock.callCount(), 6);
   });
 
   test('a worker that is gone ends what it had, and the next body starts another', async (t) => {

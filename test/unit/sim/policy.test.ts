@@ -106,12 +106,13 @@ test('Dynamo adds one when all engines are above the objective and none is pendi
   );
 });
 
-test('LRU sleepers: one for each eight requests, asleep after the time without any', () => {
+test('LRU sleepers: one for each full batch, asleep after the time without any', () => {
   assert.ok(model !== undefined);
   const policy = lruSleepersPolicy(60_000)([model]);
   const decide = (changes: Partial<ModelReading>) =>
     policy.decide({ nowMs: 100_000, signalAgeMs: 0, models: [reading(changes)], slots: 1 }).get('model')?.desired;
-  assert.equal(decide({ queued: 17 }), 3);
+  const { sequencesMax } = model.profile.engine;
+  assert.deepEqual([decide({ queued: sequencesMax }), decide({ queued: 2 * sequencesMax + 1 })], [1, 3]);
   assert.equal(decide({ ready: 1, replicas: [{ ...replica, idleMs: 59_000 }] }), 1);
   assert.equal(decide({ ready: 1, replicas: [{ ...replica, idleMs: 61_000 }] }), 0);
 });

@@ -16,6 +16,7 @@ import { stageFiles } from '../../../src/stager/stage.ts';
 import { type FakeSource, madeBytes, sha256Of, startFakeSource } from '../../support/fake-source.ts';
 
 const gguf = madeBytes(40_000);
+const config = '{"architectures":["LlamaForCausalLM"],"max_position_embeddings":4096}';
 const commit = 'c0ffee'.padEnd(40, '0');
 let source: FakeSource;
 beforeEach(async () => {
@@ -58,6 +59,8 @@ describe('redirects', () => {
     ['/b', true],
     ['http://hub.example/a', false],
     ['http://169.254.169.254/latest', false],
+    ['https://169.254.169.254/latest', false],
+    ['https://[fd00:ec2::254]/latest', false],
     ['https://user:pass@cdn.example/x', false],
     ['ftp://hub.example/a', false],
     ['http://[', false],
@@ -114,7 +117,7 @@ describe('a hub', () => {
       { rfilename: '../escape', size: 3 },
     ];
     source.contents.set('/api/models/acme/tiny/revision/main', Buffer.from(JSON.stringify({ sha: commit, siblings })));
-    source.contents.set(`/acme/tiny/resolve/${commit}/config.json`, Buffer.from('{"a":"b"}'));
+    source.contents.set(`/acme/tiny/resolve/${commit}/config.json`, Buffer.from(config));
     source.contents.set(`/acme/tiny/resolve/${commit}/tiny.gguf`, gguf);
   };
 
@@ -124,21 +127,24 @@ describe('a hub', () => {
     assert.deepEqual(resolved, {
       ok: true,
       value: {
-        source: 'Hub',
-        files: [
-          {
-            path: 'config.json',
-            url: `${source.url}/acme/tiny/resolve/${commit}/config.json`,
-            sizeBytes: 9,
-            sha256: sha256Of('{"a":"b"}'),
-          },
-          {
-            path: 'tiny.gguf',
-            url: `${source.url}/acme/tiny/resolve/${commit}/tiny.gguf`,
-            sizeBytes: gguf.length,
-            sha256: sha256Of(gguf),
-          },
-        ],
+        fileSet: {
+          source: 'Hub',
+          files: [
+            {
+              path: 'config.json',
+              url: `${source.url}/acme/tiny/resolve/${commit}/config.json`,
+              sizeBytes: config.length,
+              sha256: sha256Of(config),
+            },
+            {
+              path: 'tiny.gguf',
+              url: `${source.url}/acme/tiny/resolve/${commit}/tiny.gguf`,
+              sizeBytes: gguf.length,
+              sha256: sha256Of(gguf),
+            },
+          ],
+        },
+        description: { architecture: 'LlamaForCausalLM', trainedContextLength: 4096 },
       },
     });
   });
@@ -146,7 +152,7 @@ describe('a hub', () => {
   test('patterns choose, and name nothing is said', async () => {
     serve();
     const resolved = await resolve(hub(['*.gguf']));
-    assert.deepEqual(resolved.ok && resolved.value.files.map(({ path }) => path), ['tiny.gguf']);
+    assert.deepEqual(resolved.ok && resolved.value.fileSet.files.map(({ path }) => path), ['tiny.gguf']);
     const none = await resolve(hub(['*.bin']));
     assert.match(none.ok ? '' : none.error.message, /no file at main that hub.include names/);
   });
@@ -207,7 +213,7 @@ describe('a registry', () => {
     const resolved = await resolve(oci(':v1'), { username: 'me', password: 'pw' });
     assert.ok(resolved.ok, JSON.stringify(resolved));
     assert.deepEqual(
-      resolved.value.files.map(({ path, sha256 }) => [path, sha256]),
+      resolved.value.fileSet.files.map(({ path, sha256 }) => [path, sha256]),
       [['tiny.gguf', sha256Of(gguf)]],
     );
     const folder = mkdtempSync(join(tmpdir(), 'stoker-oci-'));
@@ -220,12 +226,27 @@ describe('a registry', () => {
       clock: systemClock,
       rng: createRng(1),
     };
-    const staged = await stageFiles(resolved.value, { folder, client, ...common }, AbortSignal.timeout(10_000));
+    const staged = await stageFiles(resolved.value.fileSet, { folder, client, ...common }, AbortSignal.timeout(10_000));
     assert.deepEqual(readFileSync(join(staged.path, 'tiny.gguf')), gguf);
     await client.close();
     rmSync(folder, { recursive: true });
     const refused = await resolve(oci(':v1'), { username: 'me', password: 'wrong' });
     assert.equal(refused.ok ? '' : refused.error.reason, 'AccessDenied');
+  });
+
+  test('a token service elsewhere is asked over https alone, and credentials stay here', async () => {
+    const other = await startFakeSource();
+    try {
+      serve('v1', { layers: [layer('tiny.gguf')] });
+      other.contents.set('/token', Buffer.from('{"token":"t1"}'));
+      source.challenge = `Bearer realm="${other.url}/token",service="registry"`;
+      source.wanted = (header) => header === 'Bearer t1';
+      const resolved = await resolve(oci(':v1'), { username: 'me', password: 'pw' });
+      assert.equal(resolved.ok ? '' : resolved.error.reason, 'AccessDenied');
+      assert.deepEqual(other.asked, []);
+    } finally {
+      await other.close();
+    }
   });
 
   test('a digest is held to what came', async () => {
@@ -264,9 +285,32 @@ describe('listed files', () => {
     const resolved = await resolve({
       http: { files: [{ url: `${source.url}/a/tiny.gguf?x=1`, sha256: sha256Of(gguf) }] },
     });
-    assert.deepEqual(resolved.ok && resolved.value.files.map(({ path, sizeBytes }) => [path, sizeBytes]), [
+    assert.deepEqual(resolved.ok && resolved.value.fileSet.files.map(({ path, sizeBytes }) => [path, sizeBytes]), [
       ['tiny.gguf', 40_000],
     ]);
+  });
+
+  test('a config.json among them is read, up to a size, and held to its digest', async () => {
+    const described = async (text: string, sha256 = sha256Of(text)) => {
+      source.contents.set('/a/config.json', Buffer.from(text));
+      return resolve({ http: { files: [{ url: `${source.url}/a/config.json`, sha256 }] } });
+    };
+    const known = await described(config);
+    assert.equal(known.ok && known.value.description?.architecture, 'LlamaForCausalLM');
+    for (const text of ['[]', '{', `{"architectures":["${'x'.repeat(200)}"]}`, config + ' '.repeat(2 ** 20)]) {
+      const unknown = await described(text);
+      assert.equal(unknown.ok && unknown.value.description, undefined, text.slice(0, 40));
+    }
+    const other = await described(config, 'a'.repeat(64));
+    assert.match(other.ok ? '' : `${other.error.reason} ${other.error.message}`, /^HashMismatch .*config\.json/);
+  });
+
+  test('an address with a % that stands for nothing is refused for good', async () => {
+    const resolved = await resolve({ http: { files: [{ url: `${source.url}/a%zz.gguf`, sha256: sha256Of(gguf) }] } });
+    assert.match(
+      resolved.ok ? '' : `${resolved.error.reason} ${resolved.error.message}`,
+      /^PlanInvalid .*Set its path/,
+    );
   });
 
   test('one without a name or a size is refused', async () => {
@@ -280,8 +324,8 @@ describe('listed files', () => {
     const files = [{ key: 'a b/tiny.gguf', sha256: sha256Of(gguf) }];
     const s3 = { endpoint: source.url, bucket: 'models', region: 'eu', files };
     const resolved = await resolve({ s3 }, { accessKeyId: 'AK', secretAccessKey: 'SK' });
-    assert.deepEqual(resolved.ok && resolved.value.files[0]?.path, 'tiny.gguf');
-    assert.equal(resolved.ok && resolved.value.region, 'eu');
+    assert.deepEqual(resolved.ok && resolved.value.fileSet.files[0]?.path, 'tiny.gguf');
+    assert.equal(resolved.ok && resolved.value.fileSet.region, 'eu');
     const refused = await resolve({ s3 });
     assert.equal(refused.ok ? '' : refused.error.reason, 'AccessDenied');
   });

@@ -62,8 +62,8 @@
   resources: { group: "", version: v1, names: [serviceaccounts/token], operations: [CREATE] }
   validations:
     - expression: >-
-        !(request.name in ['stoker-slot', 'stoker-router']) || 'system:nodes' in request.userInfo.groups
-      message: Tokens of stoker-slot and stoker-router are made by the kubelet for the Pods that run as them, and by nobody else.
+        !(request.name in ['stoker-slot', 'stoker-router', 'stoker-controller']) || 'system:nodes' in request.userInfo.groups
+      message: Tokens of stoker-slot, stoker-router and stoker-controller are made by the kubelet for the Pods that run as them, and by nobody else.
       reason: Forbidden
 # A Role cannot name them: what was learned of a Model is kept beside it, under its name.
 - name: configmaps
@@ -82,7 +82,9 @@
   holds: everybody
   resources: { group: stoker.dev, version: v1alpha1, names: [models], operations: [CREATE, UPDATE] }
   validations:
-    - expression: object.spec.pinPolicy == 'RequireDigest'
+    # One that was there before stays as it is, and can be deleted.
+    - expression: >-
+        object.spec.pinPolicy == 'RequireDigest' || (request.operation == 'UPDATE' && object.spec == oldObject.spec)
       message: This namespace wants every Model pinned. Set spec.pinPolicy to RequireDigest, and give the digests of the weights and of the engine's image.
 {{- end }}
 {{- end -}}

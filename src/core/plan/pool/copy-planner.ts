@@ -27,6 +27,8 @@ export interface SleeperBudget {
 export interface CopyPlanner {
   /** By Pod uid. Called at every plan: how busy slots are is learned from it. */
   plan(input: CopyInput): ReadonlyMap<string, CopyOrder>;
+  /** These are to serve, by Pod uid: they are made for somebody now. */
+  release(podUids: readonly string[]): void;
 }
 
 interface Making {
@@ -67,6 +69,9 @@ export function createCopyPlanner(): CopyPlanner {
         for (const [podUid, begun] of found) making.set(podUid, begun);
       }
       return new Map([...making].map(([podUid, { order }]) => [podUid, order]));
+    },
+    release(podUids) {
+      for (const podUid of podUids) making.delete(podUid);
     },
   };
 }

@@ -49,7 +49,8 @@ function countWanted({ snapshot, placement }: DemandReading): Map<string, Map<st
     if (awake !== undefined && awake.revision !== snapshot.copies?.get(slot.podUid)?.revision)
       count(awake.model, slot.pool);
   }
-  for (const { claim, pool = claim.pools[0] } of placement.unmet) if (pool !== undefined) count(claim.model, pool);
+  for (const { claim, pool = claim.pools[0], isWakeOnly = false } of placement.unmet)
+    if (pool !== undefined && !isWakeOnly) count(claim.model, pool);
   return wanted;
 }
 

@@ -22,8 +22,9 @@ export interface LearnedCost {
 
 /** About 2,000 steps are remembered. */
 const FORGET = 0.9995;
-/** A step further off than this many usual errors is left out. */
+/** A step further off than this many usual errors is left out; before there are any, than this many times what was guessed. */
 const OUTLIER_ERRORS = 6;
+const SETTLED_SAMPLES = 50;
 /**
  * One step far off weighs as much as so many that fit. What is off more often than that is the truth sooner or later: prompts that
  * cost more than before are, though the steps between them fit.
@@ -48,9 +49,11 @@ export function learnStep(learned: LearnedCost, seen: StepSeen): LearnedCost {
   if (!(seen.stepMs > 0) || !Number.isFinite(seen.stepMs)) return learned;
   const features = [1, seen.sequences / SEQUENCES_UNIT, seen.promptTokens / PROMPT_UNIT] as const;
   const weights = toWeights(learned.cost);
-  const error = seen.stepMs - dot(weights, features);
-  const isFar = Math.abs(error) > OUTLIER_ERRORS * Math.max(learned.errorMs, seen.stepMs * 0.01);
-  if (isFar && learned.samples > 50 && learned.outliers < OUTLIERS_MAX) {
+  const expectedMs = dot(weights, features);
+  const error = seen.stepMs - expectedMs;
+  const usualMs = learned.samples > SETTLED_SAMPLES ? Math.max(learned.errorMs, seen.stepMs * 0.01) : expectedMs;
+  const isFar = Math.abs(error) > OUTLIER_ERRORS * usualMs;
+  if (isFar && learned.outliers < OUTLIERS_MAX) {
     return { ...learned, outliers: learned.outliers + OUTLIER_WEIGHT };
   }
   const { gain, spread } = updateSpread(learned.spread, features);

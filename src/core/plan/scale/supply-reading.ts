@@ -11,13 +11,18 @@ export interface SupplyReading {
   readonly inFlight: number;
   /** Time since one that is awake had anything to do; endless when none is. */
   readonly idleMs: number;
-  /** A sleeper stands in a slot that nobody holds. */
-  readonly hasFreeSleeper: boolean;
+  /** Nobody has to leave a slot for one more: a sleeper stands in a free one or, where none sleeps, any is free. */
+  readonly hasRoom: boolean;
 }
 
 export function readSupply(
   revision: string,
-  slots: { readonly holding: readonly SlotView[]; readonly wanted: readonly SlotView[] },
+  slots: {
+    readonly holding: readonly SlotView[];
+    readonly wanted: readonly SlotView[];
+    /** A slot that it may use stands free. */
+    readonly isAnyFree: boolean;
+  },
 ): SupplyReading {
   const reports = slots.holding.flatMap((slot) => reportOf(slot, revision) ?? []);
   const wanted = slots.wanted.map((slot) => reportOf(slot, revision));
@@ -29,7 +34,10 @@ export function readSupply(
     pending: wanted.flatMap((report) => readPending(report) ?? []),
     inFlight: reports.reduce((sum, report) => sum + report.inFlight, 0),
     idleMs: Math.min(Number.POSITIVE_INFINITY, ...idle),
-    hasFreeSleeper: slots.holding.some((slot) => isFreeSleeper(slot, revision)),
+    hasRoom: hasRoom(
+      slots.holding.filter((slot) => reportOf(slot, revision)?.rung === 'Asleep'),
+      slots.isAnyFree,
+    ),
   };
 }
 
@@ -43,7 +51,11 @@ function readPending(report: ReturnType<typeof reportOf>): SupplyReading['pendin
 
 const wakeRungs: ReadonlySet<string> = new Set(['Waking', 'Asleep', 'Sleeping', 'Draining', 'Awake']);
 
-function isFreeSleeper(slot: SlotView, revision: string): boolean {
-  if (!slot.isUsable || awakeIn(slot) !== undefined) return false;
-  return reportOf(slot, revision)?.rung === 'Asleep' && !slot.instances.some(({ rung }) => residentRungs.has(rung));
+function hasRoom(sleeping: readonly SlotView[], isAnyFree: boolean): boolean {
+  return sleeping.length === 0 ? isAnyFree : sleeping.some(isFreeSlot);
+}
+
+/** Nothing is resident in it, and nothing is to be. */
+export function isFreeSlot(slot: SlotView): boolean {
+  return slot.isUsable && awakeIn(slot) === undefined && !slot.instances.some(({ rung }) => residentRungs.has(rung));
 }

@@ -49,6 +49,13 @@ describe('a slot that has changed as often as it may', () => {
     assert.deepEqual(flapped(WAKES_MAX - 1).check(NOW_MS, placeSnapshot([down], [unasked]), wake), []);
   });
 
+  test('wakes nothing beside what serves all that there is', () => {
+    const served = claimFor('m-1', 2, { isBusy: true, pressing: 0 });
+    assert.deepEqual(check(down, wake, [served]), heldBack);
+    assert.deepEqual(check(down, wake, [{ ...served, pressing: 1 }]), [], 'the first one is for work');
+    assert.deepEqual(check(down, wake, [{ ...served, waitedMs: 10 }]), [], 'somebody waits');
+  });
+
   test('wakes it when the hour since the first one is over', () => {
     const at = (minutes: number) =>
       flapped(WAKES_MAX).check(minutes * MINUTE_MS, placeSnapshot([down], [unasked]), wake).length;

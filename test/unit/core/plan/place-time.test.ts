@@ -57,6 +57,39 @@ describe('a model that is to be awake', () => {
     assert.deepEqual(awakeAt(placement, 'n-1'), ['uid-a']);
   });
 
+  test('grows no pool for what only a sleeper could do', () => {
+    const claim = timed('m-1', 4, { isBusy: true, waitedMs: 5000, coldMax: 1 });
+    const pools = [{ name: 'default', sleepersPerSlotMax: 8, room: 10 }];
+    const placement = planPlacement(placeSnapshot([awakeSlot('a', 'm-1', { inFlight: 9 })], [claim], { pools }));
+    assert.deepEqual(
+      placement.unmet.map(({ pool, isWakeOnly }) => [pool, isWakeOnly]),
+      [[undefined, true]],
+    );
+  });
+
+  test('that has one too many keeps who serves, and lets go who is still on the way', () => {
+    const starting = slotWith('a', [reportOn('m-1', 'Starting', { rungAgeMs: 40_000 })], {
+      assigned: [assign('m-1', 'Awake')],
+    });
+    const serving = [
+      awakeSlot('b', 'm-1', { idleMs: 90_000, rungAgeMs: 90_000 }),
+      awakeSlot('b', 'm-1', { inFlight: 1 }),
+    ];
+    for (const one of serving) assert.deepEqual(awakeAt(plan([starting, one], [timed('m-1', 1)]), 'm-1'), ['uid-b']);
+  });
+
+  test('takes the copy of it that is nearly made, and not one more start', () => {
+    const copy = (rungAgeMs: number) =>
+      slotWith('a', [reportOn('m-1', 'Starting', { rungAgeMs })], { assigned: [assign('m-1', 'Awake')] });
+    const copies = new Map([['uid-a', { revision: 'm-1' }]]);
+    const planned = (slots: readonly SlotView[]) => planPlacement(placeSnapshot(slots, [wanted], { copies }));
+    const adopted = planned([copy(44_000), sleepingSlot('b', [])]);
+    assert.deepEqual([adopted.adopted, awakeAt(adopted, 'm-1'), adopted.unmet], [['uid-a'], ['uid-a'], []]);
+    // A sleeper is sooner, and then the copy goes on to be one.
+    const woken = planned([copy(1000), sleepingSlot('b', ['m-1'])]);
+    assert.deepEqual([woken.adopted, awakeAt(woken, 'm-1')], [[], ['uid-a', 'uid-b']]);
+  });
+
   test('starts from nothing when that is sooner', () => {
     const fast = { ...climb, startMs: 2000 };
     const claims = [timed('m-1', 1, { isBusy: true, climb: fast }), busy];
@@ -126,6 +159,12 @@ describe('a model that waits until a slot is clear', () => {
   });
 
   test('leaves the slot to the occupant when that is wanted again', () => {
+    const cut = { ...waitingSlot('a', 'n-1'), isUsable: false };
+    assert.deepEqual(
+      plan([cut, sleepingSlot('b', ['m-1'])], others).moves,
+      [],
+      'a slot without its link is told nothing',
+    );
     const slots = [waitingSlot('a', 'n-1'), sleepingSlot('b', ['m-1'])];
     const placement = plan(slots, [wanted, timed('n-1', 1, { isBusy: true })]);
     assert.deepEqual([awakeAt(placement, 'm-1'), awakeAt(placement, 'n-1')], [['uid-b'], ['uid-a']]);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Pod } from '../../../../src/api/kinds.ts';
-import { findDeparture, findTrouble } from '../../../../src/core/plan/slot-trouble.ts';
+import { findDeparture, findTrouble, isTroubledHere } from '../../../../src/core/plan/slot-trouble.ts';
 
 type Container = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number];
 
@@ -26,6 +26,13 @@ const waiting = (reason: string, message = '') => container({ state: { waiting: 
 const checking = (state: object, terminated?: object): Container =>
   container({ name: 'check-image', state, ...(terminated === undefined ? {} : { lastState: { terminated } }) });
 const condition = (type: string, status: string, reason: string, message = '') => ({ type, status, reason, message });
+
+/** As the node lifecycle controller leaves it: Ready is taken, without a reason, and nothing else is touched. */
+const lost: NonNullable<Pod['status']> = {
+  phase: 'Running',
+  conditions: [condition('ContainersReady', 'True', ''), { type: 'Ready', status: 'False' }],
+  containerStatuses: [container({ ready: true, state: { running: {} } })],
+};
 
 const table: readonly (readonly [string, Pod['status'], string | undefined, RegExp])[] = [
   ['a Pod without a status', undefined, undefined, /^$/],
@@ -225,9 +232,21 @@ const table: readonly (readonly [string, Pod['status'], string | undefined, RegE
   ],
   [
     'a node that is lost',
-    { phase: 'Running', conditions: [condition('Ready', 'False', 'NodeNotReady')] },
+    lost,
     'NodeLost',
-    /node-a does not answer/,
+    /^Slot gpus-1: its node node-a does not answer\. .*kubectl delete node node-a\. Until then it counts for spec\.slots\.max/,
+  ],
+  [
+    'a slot that does not say that it is ready',
+    { ...lost, conditions: [condition('Ready', 'False', 'ContainersNotReady', 'unready: [agent]')] },
+    undefined,
+    /^$/,
+  ],
+  [
+    'a kubelet that gives no reason for a container that is not ready',
+    { ...lost, containerStatuses: [container({ state: { running: {} } })] },
+    undefined,
+    /^$/,
   ],
   [
     'a node that refuses',
@@ -251,14 +270,105 @@ const table: readonly (readonly [string, Pod['status'], string | undefined, RegE
 ];
 
 describe('why a slot that is deleted goes', () => {
-  test('preemption and a lost node are told; how it ends, and that a person deleted it, are not', () => {
+  const leaving = (status: Pod['status']): Pod => {
+    const { metadata, ...rest } = pod(status);
+    return { ...rest, metadata: { ...metadata, deletionTimestamp: '2026-01-01T00:05:00Z' } };
+  };
+  const dueMs = Date.parse('2026-01-01T00:05:00Z');
+  const tainted = condition('DisruptionTarget', 'True', 'DeletionByTaintManager', 'Taint manager: deleting');
+
+  test('preemption is told; how it ends, and that a person deleted it, are not', () => {
     const preempted = { conditions: [condition('DisruptionTarget', 'True', 'PreemptionByScheduler', 'higher')] };
     assert.equal(findDeparture(pod(preempted))?.reason, 'Preempted');
-    const lost = { conditions: [condition('Ready', 'False', 'NodeNotReady')] };
-    assert.match(findDeparture(pod(lost))?.message ?? '', /^Slot gpus-1: its node node-a does not answer/);
     const crashing = { containerStatuses: [waiting('CrashLoopBackOff')] };
     assert.equal(findDeparture(pod(crashing)), undefined);
     assert.equal(findDeparture(pod(undefined)), undefined);
+  });
+
+  test('a node that is lost is told, and what to do, also when the taint of it has the slot deleted', () => {
+    const gone = { ...lost, conditions: [...(lost.conditions ?? []), tainted] };
+    for (const status of [lost, gone]) {
+      const departure = findDeparture(leaving(status), { mayGrow: false });
+      assert.equal(departure?.reason, 'NodeLost');
+      assert.match(departure.message, /^Slot gpus-1: its node node-a does not answer\. .*delete node node-a/);
+      assert.match(departure.message, /in use, and the Pool has as many as it may\.$/);
+    }
+    assert.match(findDeparture(leaving(gone), { mayGrow: true })?.message ?? '', /A new slot is made elsewhere where/);
+  });
+
+  test('a taint of a node that answers sends it away', () => {
+    const departure = findDeparture(leaving({ phase: 'Running', conditions: [tainted] }), { wallMs: dueMs });
+    assert.equal(departure?.reason, 'Evicted');
+    assert.match(departure.message, /has a taint that it does not tolerate\. A new slot is made elsewhere\.$/);
+  });
+
+  test('one that is there long after its grace is said, whatever it was deleted for', () => {
+    assert.equal(findDeparture(leaving({ phase: 'Running' }), { wallMs: dueMs + 59_000 }), undefined);
+    const departure = findDeparture(leaving({ phase: 'Running' }), { wallMs: dueMs + 60_000 });
+    assert.equal(departure?.reason, 'NodeLost');
+    assert.match(departure.message, /should have ended and has not: its node node-a does not answer, or cannot end it/);
+  });
+
+  test('no slot is promised at once where the Pool has as many as it may', () => {
+    for (const reason of ['EvictionByEvictionAPI', 'PreemptionByScheduler', 'TerminationByKubelet']) {
+      const status = { conditions: [condition('DisruptionTarget', 'True', reason)] };
+      const { message = '' } = findDeparture(leaving(status), { mayGrow: false }) ?? {};
+      assert.match(message, /A new slot is made once this one is gone/);
+      assert.doesNotMatch(message, /elsewhere/);
+    }
+  });
+});
+
+describe('a slot that does not begin on its node', () => {
+  const scheduled = { type: 'PodScheduled', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z' };
+  const atMs = Date.parse('2026-01-01T00:05:00Z');
+  const pending: NonNullable<Pod['status']> = {
+    phase: 'Pending',
+    conditions: [scheduled, condition('Ready', 'False', 'ContainersNotReady')],
+    containerStatuses: [waiting('ContainerCreating')],
+  };
+  const begun = checking({ terminated: { exitCode: 0, reason: 'Completed' } });
+
+  for (const [name, status] of [
+    ['whose container is being made', pending],
+    [
+      'whose first init container has not started',
+      {
+        ...pending,
+        initContainerStatuses: [checking({ waiting: { reason: 'PodInitializing' } })],
+        containerStatuses: [waiting('PodInitializing')],
+      },
+    ],
+    ['of which its kubelet has not said anything', { phase: 'Pending', conditions: [scheduled] }],
+  ] as const) {
+    test(`${name}: said after five minutes, and that it may only be a large image`, () => {
+      assert.equal(findTrouble(pod(status), { wallMs: atMs - 1 }), undefined);
+      const trouble = findTrouble(pod(status), { wallMs: atMs });
+      assert.equal(trouble?.reason, 'NotStarted');
+      assert.match(
+        trouble.message,
+        /^Slot gpus-1: it has not started on its node node-a for 5 min or longer\. Its image is still being pulled, .*or a volume cannot be mounted: kubectl describe pod gpus-1/,
+      );
+    });
+  }
+
+  for (const [name, status] of [
+    ['that has no node yet', { ...pending, conditions: [] }],
+    ['one of whose init containers ran', { ...pending, initContainerStatuses: [{ ...begun, ready: true }] }],
+    ['that runs and is not ready', { ...pending, phase: 'Running', containerStatuses: [container({ state: {} })] }],
+    [
+      'whose volumes and network are there',
+      { ...pending, conditions: [scheduled, condition('PodReadyToStartContainers', 'True', '')] },
+    ],
+  ] as const) {
+    test(`nothing is said of one ${name}`, () => {
+      assert.equal(findTrouble(pod(status), { wallMs: atMs + 3_600_000 }), undefined);
+    });
+  }
+
+  test('what is known to be wrong goes before', () => {
+    const failing = { ...pending, containerStatuses: [waiting('ErrImagePull', 'not found')] };
+    assert.equal(findTrouble(pod(failing), { wallMs: atMs })?.reason, 'ImagePullFailed');
   });
 });
 
@@ -270,6 +380,11 @@ describe('the trouble of a slot', () => {
       assert.match(trouble?.message ?? '', message);
     });
   }
+
+  test('a node that is silent is no trouble while its agent is connected, and slows no other slot', () => {
+    assert.equal(findTrouble(pod(lost), { isReached: true }), undefined);
+    assert.equal(isTroubledHere(pod(lost)), false);
+  });
 
   test('long words of others are cut, and stay on one line', () => {
     const trouble = findTrouble(pod({ phase: 'Failed', reason: 'Evicted', message: `a\nb${'x'.repeat(5000)}` }));

@@ -12,6 +12,12 @@ const pod = (status: Pod['status']): Pod => ({
   spec: { containers: [] },
   ...(status === undefined ? {} : { status }),
 });
+/** As the node lifecycle controller leaves it, a minute after it was made. */
+const lost = {
+  phase: 'Running',
+  conditions: [{ type: 'Ready', status: 'False', lastTransitionTime: '2026-01-01T00:01:00Z' }],
+  containerStatuses: [{ name: 'stager', ready: true, restartCount: 0, state: { running: {} } }],
+} as const;
 const trouble = (status: Pod['status'], ageMs = 0) => findStagerTrouble(pod(status), madeMs + ageMs);
 
 test('a young one is left alone, and so is one that runs or has ended', () => {
@@ -35,4 +41,25 @@ test('one that waits for its volume says after a minute what it may be', () => {
   const found = trouble({ phase: 'Pending' }, 60_000);
   assert.equal(found?.reason, 'NotStarted');
   assert.match(found.message, /folder of spec\.weights\.hostPath that is missing.*kubectl describe pod tiny-stage/);
+});
+
+test('one that runs where nobody answers is said after a minute, with what to do', () => {
+  assert.equal(trouble(lost, 119_000), undefined);
+  const found = trouble(lost, 120_000);
+  assert.equal(found?.reason, 'NodeLost');
+  assert.match(
+    found.message,
+    /^The stager tiny-stage cannot be asked or ended: its node does not answer\. .*kubectl delete/,
+  );
+  const unready = [{ type: 'Ready', status: 'False', reason: 'ContainersNotReady' }];
+  assert.equal(trouble({ ...lost, conditions: unready }, 900_000), undefined);
+});
+
+test('one that is deleted is said when it is there long after its grace, and not before', () => {
+  const { metadata, ...rest } = pod({ phase: 'Running' });
+  const leaving = { ...rest, metadata: { ...metadata, deletionTimestamp: '2026-01-01T00:00:05Z' } };
+  assert.equal(findStagerTrouble(leaving, madeMs + 64_000), undefined);
+  assert.equal(findStagerTrouble(leaving, madeMs + 65_000)?.reason, 'NodeLost');
+  const pending: Pod = { ...leaving, status: { phase: 'Pending' } };
+  assert.equal(findStagerTrouble(pending, madeMs + 64_000), undefined, 'that it never started is no news any more');
 });

@@ -38,10 +38,12 @@ function createPair() {
   const waiting = new Map<string, QueueItem>();
   const taken = new Map<string, QueueItem>();
   const held = () => [...waiting.values(), ...taken.values()];
+  const ofTenant = (items: Iterable<QueueItem>, tenant: string) =>
+    [...items].filter((other) => other.tenant === tenant);
   const bytesOf = (items: readonly QueueItem[]) => items.reduce((sum, { bytes }) => sum + bytes, 0);
   const hasRoom = ({ tenant, bytes }: QueueItem) => {
-    const mine = held().filter((other) => other.tenant === tenant);
-    return mine.length < 4 && bytesOf(mine) + bytes <= 50 && held().length < 8 && bytesOf(held()) + bytes <= 100;
+    const hasPlace = waiting.size < 8 && ofTenant(waiting.values(), tenant).length < 4;
+    return hasPlace && bytesOf(ofTenant(held(), tenant)) + bytes <= 50 && bytesOf(held()) + bytes <= 100;
   };
   const enter = (entering: QueueItem) => {
     const fits = hasRoom(entering);
@@ -76,7 +78,7 @@ function createPair() {
   };
   const check = () => {
     assert.deepEqual(order.held(), { items: held().length, bytes: bytesOf(held()) });
-    assert.ok(order.held().items <= bounds.itemsMax && order.held().bytes <= bounds.bytesMax);
+    assert.ok(order.held().bytes <= bounds.bytesMax);
     assert.equal(order.waitingCount(), waiting.size);
     assert.deepEqual(new Set(order.waiting().map(({ id }) => id)), new Set(waiting.keys()));
     for (const id of waiting.keys()) assert.ok(order.isWaiting(id));
@@ -97,6 +99,18 @@ describe('the order of a queue', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  test('what is taken leaves room for others to wait; its bytes still count', () => {
+    const order = createQueueOrder<QueueItem>(bounds);
+    for (let index = 0; index < 40; index += 1) {
+      assert.ok(order.enter(item(`taken${index}`)), `item ${index}`);
+      order.take();
+    }
+    const waiting = Array.from({ length: 6 }, (_, index) => order.enter(item(`waiting${index}`)));
+    assert.deepEqual(waiting, [true, true, true, true, false, false]);
+    assert.equal(order.enter(item('large', { tenant: 'b', bytes: 50 })), true);
+    assert.equal(order.enter(item('too large', { tenant: 'c', bytes: 7 })), false);
   });
 
   test('inside a tenant the earliest deadline goes first, and who came back before all', () => {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { createManualClock } from '../../../../src/lib/clock.ts';
 import { createFairSender, type SenderBounds } from '../../../../src/router/ws/fair-sender.ts';
 import type { Lane } from '../../../../src/router/ws/lane.ts';
-import { createFakeSocket } from '../../../support/fake-socket.ts';
+import { createFakeSocket, type FakeSocketOptions } from '../../../support/fake-socket.ts';
 
 const bounds: SenderBounds = {
   frameBytesMax: 1000,
@@ -14,9 +14,9 @@ const bounds: SenderBounds = {
   lanesBytesMax: 50_000,
 };
 
-function setUp(changes: Partial<SenderBounds> = {}) {
+function setUp(changes: Partial<SenderBounds> = {}, socketOptions: FakeSocketOptions = {}) {
   const clock = createManualClock();
-  const fake = createFakeSocket();
+  const fake = createFakeSocket(socketOptions);
   let stalls = 0;
   const sender = createFairSender({
     ...{ socket: fake.socket, clock, bounds: { ...bounds, ...changes } },
@@ -129,6 +129,33 @@ describe('the fair sender', () => {
     assert.equal(stalls(), 1);
     sender.stop();
     assert.equal(clock.pendingTimers(), 0);
+  });
+
+  for (const inBatches of [false, true]) {
+    test(`a reader that goes on is not a stall, however long the backlog stands (in batches: ${inBatches})`, () => {
+      const real = { frameBytesMax: 16_384, bufferedBytesMax: 1_048_576, laneBytesMax: 4e6, lanesBytesMax: 4e6 };
+      const { open, read, clock, stalls, sender } = setUp(real, { inBatches });
+      const lane = open('a');
+      for (let n = 0; n < 200; n += 1) push(lane, { n, pad: 'x'.repeat(10_000) });
+      // 20 kB/s, with more than the mark waiting nearly all the time.
+      for (let second = 0; second < 45; second += 1) {
+        clock.advance(1000);
+        read(20_000);
+      }
+      assert.equal(stalls(), 0);
+      clock.advance(10_000);
+      assert.equal(stalls(), 1);
+      sender.stop();
+    });
+  }
+
+  test('what is on its way leaves after a stop as well', () => {
+    const { open, messages, sender } = setUp({ bufferedBytesMax: 200_000, laneBytesMax: 1e6, lanesBytesMax: 1e6 });
+    const lane = open('a');
+    for (let n = 0; n < 10; n += 1) push(lane, { n, pad: 'x'.repeat(10_000) });
+    assert.ok(messages.length < 10);
+    sender.stop();
+    assert.equal(messages.length, 10);
   });
 
   test('a lane that holds too much overflows, and so does the fullest when all hold too much', () => {

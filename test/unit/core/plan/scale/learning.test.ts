@@ -47,6 +47,14 @@ describe('what a step costs', () => {
     assert.equal(after.outliers, 20);
   });
 
+  test('a stall among the first steps is left out as well, and an engine that is slow from the start is not', () => {
+    const after = learnStep(startCost(real), { sequences: 1, promptTokens: 1000, stepMs: 20_000 });
+    assert.deepEqual(after.cost, real);
+    const slow = { stepMs: 400, perSequenceMs: 4, perPromptTokenMs: 1.2 };
+    const { cost } = teach(startCost(real), slow, { steps: 600, noise: 0.05 });
+    isNear(cost.stepMs, slow.stepMs, 0.1, 'a');
+  });
+
   test('a stall now and then is no property of the engine', () => {
     let learned = teach(startCost(real), real, { steps: 300, noise: 0.05 });
     for (let stall = 0; stall < 200; stall += 1) {
@@ -125,6 +133,14 @@ describe('how long climbs take', () => {
     const times = Array.from({ length: 4000 }, () => 1000 + 1000 * rng.next());
     for (const ms of times) history = learnClimbTime(history, 'Asleep', ms);
     assert.ok(history.Asleep.slowMs > 1800 && history.Asleep.slowMs < 2200, `${history.Asleep.slowMs}`);
+  });
+
+  test('a guess is forgotten with the first climb, and one bad climb soon after', () => {
+    let history = learnClimbTime(guessClimbs({ Staged: 100_000, Asleep: 70_000 }), 'Asleep', 3000);
+    assert.deepEqual(history.Asleep, { usualMs: 3000, slowMs: 3600, seen: 1 });
+    history = learnClimbTime(history, 'Asleep', 60_000);
+    for (let climb = 0; climb < 20; climb += 1) history = learnClimbTime(history, 'Asleep', 3000);
+    assert.ok(history.Asleep.slowMs < 12_000, `${history.Asleep.slowMs}`);
   });
 
   test('a late climb is never taken for over', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isLoopbackAddress, isRefusedAddress, literalHost } from '../../../../src/core/check/upstream-address.ts';
+import { isLoopbackAddress, isRefusedAddress, literalHost } from '../../../src/api/upstream-address.ts';
 
 test('link-local, multicast and metadata addresses are refused in every notation', () => {
   const refused = [

@@ -1,5 +1,5 @@
-// Which addresses nobody may be led to by the name of an upstream: link-local ones and those where clouds answer questions about
-// the machine. Judges one literal IP address; asks no name server. Whatever cannot be read is refused.
+// Which addresses nobody may be led to by a name that somebody wrote, of an upstream or a source: link-local ones and those where clouds
+// answer questions about the machine. Judges one literal IP address; asks no name server. Whatever cannot be read is refused.
 
 type Ipv4 = readonly [number, number, number, number];
 

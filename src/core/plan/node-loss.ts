@@ -1,0 +1,42 @@
+// Whether the node of a Pod is gone, read from the Pod alone: what the control plane writes when a kubelet no longer answers, and
+// what a Pod looks like that nobody ends. Pure. Never takes a Pod for lost because it is only not ready.
+import type { Pod } from '../../api/kinds.ts';
+
+/** A kubelet that answers has ended a Pod and said so this long after its grace, however slowly a device lets go. */
+const OVERDUE_MS = 60_000;
+
+/**
+ * The node lifecycle controller takes the condition Ready from every Pod of a node whose kubelet is silent. It writes no reason,
+ * which every kubelet does, and leaves the containers as they were: ready.
+ */
+export function isNodeLost({ status }: Pod): boolean {
+  if (status?.reason === 'NodeLost') return true;
+  const ready = readyOf(status);
+  return (
+    status?.phase === 'Running' &&
+    ready?.status === 'False' &&
+    (ready.reason ?? '') === '' &&
+    (status.containerStatuses ?? []).every((container) => container.ready)
+  );
+}
+
+/** The same, and no news: a node that only starts anew is back by then. */
+export function isNodeLostFor(pod: Pod, ageMs: number, wallMs: number): boolean {
+  const sinceMs = Date.parse(readyOf(pod.status)?.lastTransitionTime ?? '');
+  return isNodeLost(pod) && !(wallMs - sinceMs < ageMs);
+}
+
+/** It should have ended: the time of its deletion has its grace in it. */
+export function isOverdue({ metadata }: Pod, wallMs: number): boolean {
+  return wallMs - Date.parse(metadata.deletionTimestamp ?? '') >= OVERDUE_MS;
+}
+
+function readyOf(status: Pod['status']) {
+  return status?.conditions?.find(({ type }) => type === 'Ready');
+}
+
+/** What to do about it. Where the node has no name, it is that of the only machine. */
+export function adviseOnLostNode({ spec }: Pod): string {
+  const node = spec.nodeName ?? 'NAME';
+  return `Bring the node back, or delete its Node object if it is gone for good: kubectl delete node ${node}.`;
+}
