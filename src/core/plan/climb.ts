@@ -32,6 +32,11 @@ export function guessClimb(weightsBytes: number): Required<ClimbTimes> {
   };
 }
 
+/** What is left of a climb that began `ageMs` ago. One that is late is taken to need a tenth more. */
+export function leftMs(usualMs: number, ageMs: number): number {
+  return Math.max(usualMs / 10, usualMs - ageMs);
+}
+
 /** Time until an instance on this rung serves, when nothing is in its way. */
 export function estimateClimb(
   instance: { readonly rung: Rung; readonly rungAgeMs: number },

@@ -2,6 +2,7 @@
 // slot, then a new slot, then one whose occupant may give way. Changes nothing but the count of new slots.
 import { residentRungs } from '../../api/link.ts';
 import type { Bench, Place } from './bench.ts';
+import { leftMs } from './climb.ts';
 import type { Claim } from './placement.ts';
 import { ascentOf, canRun, hasFlavour, idleMsOf, reportOf } from './snapshot.ts';
 
@@ -16,7 +17,7 @@ export type Choice =
   | { readonly type: 'none' };
 
 export function findPlace(bench: Bench, claim: Claim): Choice {
-  const isWakeOnly = bench.countOf(claim.revision) >= (claim.coldMax ?? Number.POSITIVE_INFINITY);
+  const isWakeOnly = mayOnlyWake(bench, claim);
   const places = placesFor(bench, claim).filter((place) => !isWakeOnly || hasSleepingCopy(place, claim));
   const copy = findCopy(bench, claim, places);
   if (copy !== undefined) return { type: 'adopt', place: copy };
@@ -24,6 +25,11 @@ export function findPlace(bench: Bench, claim: Claim): Choice {
   const choice = claim.climb === undefined ? findByContents(bench, claim, among) : findByTime(bench, claim, among);
   const mayReplace = choice.type === 'none' && !isWakeOnly && !places.some((place) => hasFailedIn(place, claim));
   return mayReplace ? replaceOther(bench, claim) : choice;
+}
+
+/** As many as may be started from nothing are there: one more has to be a sleeper that wakes. */
+export function mayOnlyWake(bench: Bench, { revision, coldMax }: Claim): boolean {
+  return bench.countOf(revision) >= (coldMax ?? Number.POSITIVE_INFINITY);
 }
 
 /** The copy of it that is being made and will be there soonest, unless another place is sooner. */
@@ -41,10 +47,8 @@ function findCopy(bench: Bench, claim: Claim, places: readonly Place[]): Place |
   return open.some(isSooner) ? undefined : copy;
 }
 
-/** One that is late is taken to need a tenth more. */
 function copyLeftMs({ slot }: Place, { revision, climb }: Claim): number {
-  const startMs = climb?.startMs ?? Number.POSITIVE_INFINITY;
-  return Math.max(startMs / 10, startMs - (reportOf(slot, revision)?.rungAgeMs ?? 0));
+  return leftMs(climb?.startMs ?? Number.POSITIVE_INFINITY, reportOf(slot, revision)?.rungAgeMs ?? 0);
 }
 
 /**

@@ -1,7 +1,7 @@
 // Which slot holds which instance at which rung, for all models at once: from what is, and what should be awake, the next
 // assignment of every slot. Pure. At most one instance of a slot is assigned awake, and none loses its place without reason.
 import { type Bench, createBench, type Place } from './bench.ts';
-import { findPlace, mayMoveTo, shareOfCopy, soonerPlace } from './place-choice.ts';
+import { findPlace, mayMoveTo, mayOnlyWake, shareOfCopy, soonerPlace } from './place-choice.ts';
 import {
   type Claim,
   type CopyOrder,
@@ -122,7 +122,7 @@ function raise(bench: Bench): Placement['unmet'] {
 function raiseOne(bench: Bench, claim: Claim): Placement['unmet'] {
   const unmet: Placement['unmet'][number][] = [];
   for (let missing = claim.desired - bench.countOf(claim.revision); missing > 0; missing -= 1) {
-    const isWakeOnly = bench.countOf(claim.revision) >= (claim.coldMax ?? Number.POSITIVE_INFINITY);
+    const isWakeOnly = mayOnlyWake(bench, claim);
     const choice = findPlace(bench, claim);
     if (choice.type === 'place') bringUp(bench, choice.place, claim);
     else if (choice.type === 'adopt') bench.adopt(choice.place);

@@ -26,6 +26,12 @@ for (const [what, changes, sentence] of refusals) {
   });
 }
 
+test('an engine serves as many at once as a Model says, or as its profile can', () => {
+  const sequencesOf = (changes: Partial<SetupOptions>) =>
+    createScenario(simTrace([[0, 10, 1]]), simSetup(changes)).models[0]?.profile.engine.sequencesMax;
+  assert.deepEqual([sequencesOf({}), sequencesOf({ concurrency: 8 })], [64, 8]);
+});
+
 test('a prompt that no engine reads in time is told with the time that it takes', () => {
   // 50,000 tokens in 25 steps: 25 × 29.5 ms + 50,000 × 0.091 ms = 5.2875 s.
   const scenario = createScenario(

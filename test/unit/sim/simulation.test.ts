@@ -51,6 +51,27 @@ test('one request with nothing asleep waits for the start that the pool began be
   assert.deepEqual(metBy, { Awake: 0, Asleep: 0, Staged: 1 });
 });
 
+test('the peak is the most that held a slot at one moment, however short it was', async () => {
+  const scenario = createScenario(
+    simTrace([
+      [0, 10, 1],
+      [3_600_000, 10, 1],
+    ]),
+    simSetup(),
+  );
+  const burst: PolicyFactory = () => ({
+    name: 'burst',
+    everyMs: 1000,
+    decide: ({ nowMs }) => new Map([['model', { desired: nowMs >= 10_000 && nowMs < 12_000 ? 3 : 1 }]]),
+  });
+  const { peakHeld, timeline } = await simRun(scenario, burst);
+  assert.equal(peakHeld, 3);
+  assert.ok(
+    timeline.every(({ awake, climbing }) => awake + climbing < 2.5),
+    'no mean shows it',
+  );
+});
+
 test('a slot that another model holds has to be left first', async () => {
   const scenario = createScenario(simTrace([[60_500, 1000, 1]]), simSetup({ isOccupied: true }));
   const { firstTokenMs } = await simRun(scenario, stokerPolicy());

@@ -1,6 +1,8 @@
 // How long climbs take, from where they began: a smoothed time for estimates and a high one for what must not be late.
 // Starts from a guess and learns from every climb that came up. Plain data in, plain data out.
 
+import { leftMs } from '../climb.ts';
+
 export type ClimbFrom = 'Staged' | 'Asleep';
 
 export interface ClimbFigures {
@@ -36,8 +38,7 @@ export function learnClimbTime(history: ClimbHistory, from: ClimbFrom, tookMs: n
   return { ...history, [from]: { usualMs: next, slowMs: slow, seen: seen + 1 } };
 }
 
-/** Time until a climb that began `ageMs` ago is over. One that is late is taken to need a tenth more. */
+/** Time until a climb that began `ageMs` ago is over. */
 export function climbLeftMs(history: ClimbHistory, from: ClimbFrom, ageMs: number): number {
-  const { usualMs } = history[from];
-  return Math.max(usualMs / 10, usualMs - ageMs);
+  return leftMs(history[from].usualMs, ageMs);
 }
