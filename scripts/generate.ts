@@ -3,7 +3,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isMap, parseDocument, type Scalar } from 'yaml';
-import { conditionReasons, conditionTypes } from '../src/api/condition-reasons.ts';
+import { conditionReasons } from '../src/api/condition-reasons.ts';
+import { conditionTypes } from '../src/api/condition-types.ts';
 import { type KindDefinition, renderCrdYaml, resourceDefinitions } from '../src/api/crd.ts';
 import { defaultOf, type ProcessName, settingsOf } from '../src/api/settings.ts';
 import type { StructuralSchema } from '../src/api/structural-schema.ts';

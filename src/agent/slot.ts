@@ -1,7 +1,14 @@
 // Makes the target true: asks src/agent/slot-plan.ts for the next action and carries it out, one transition at a time.
 // Owns the instances of this slot and decides who is admitted to them. Knows nothing of the link or of HTTP.
 import type { Refusal } from '../api/data-path.ts';
-import { type InstanceReport, type Launch, residentRungs, type Target, type TargetInstance } from '../api/link.ts';
+import {
+  type InstanceReport,
+  type Launch,
+  residentRungs,
+  SLOT_INSTANCES_MAX,
+  type Target,
+  type TargetInstance,
+} from '../api/link.ts';
 import { assert, unreachable } from '../lib/assert.ts';
 import type { Timer } from '../lib/clock.ts';
 import { parseInstanceId } from '../lib/ids.ts';
@@ -96,7 +103,15 @@ export class Slot {
 
   report(): InstanceReport[] {
     const { podUid, clock } = this.#context;
-    return [...this.#instances.values()].map((instance) => renderReport(podUid, instance, clock.nowMs()));
+    return this.#listTold().map((instance) => renderReport(podUid, instance, clock.nowMs()));
+  }
+
+  /** The hub refuses more, and those that leave count beside those of a full target. Who holds the accelerator is always told. */
+  #listTold(): Instance[] {
+    const all = [...this.#instances.values()];
+    if (all.length <= SLOT_INSTANCES_MAX) return all;
+    const rank = ({ rung }: Instance) => (residentRungs.has(rung) ? 0 : 1);
+    return all.sort((a, b) => rank(a) - rank(b)).slice(0, SLOT_INSTANCES_MAX);
   }
 
   /** Whether a request may go to the instance of this id. An admitted request holds its place until its ticket is released. */

@@ -1,69 +1,6 @@
 // Every reason that a condition or an Event of ours can have, with what it means and what to do: the reference page
 // docs/reference/conditions.md is made of it, and a test finds each reason of the code here. Decides nothing.
 
-export interface ConditionType {
-  readonly kind: 'Pool' | 'Model' | 'ModelRevision';
-  readonly type: string;
-  /** The status that is well. */
-  readonly well: 'True' | 'False';
-  readonly meaning: string;
-}
-
-export const conditionTypes: readonly ConditionType[] = [
-  { kind: 'Pool', type: 'Ready', well: 'True', meaning: 'The slots that it should have are connected.' },
-  {
-    kind: 'Pool',
-    type: 'SlotTrouble',
-    well: 'False',
-    meaning: 'Something keeps a slot from working, or from being made.',
-  },
-  { kind: 'Pool', type: 'AgentOutdated', well: 'False', meaning: 'A slot is of a release that cannot be commanded.' },
-  { kind: 'Pool', type: 'SpareMet', well: 'True', meaning: 'As many slots stand free as spec.spare asks for.' },
-  {
-    kind: 'Pool',
-    type: 'CapacityBuffered',
-    well: 'True',
-    meaning: 'Nodes are asked for ahead of slots. It is there when spec.spare.capacityBuffer is set.',
-  },
-  {
-    kind: 'Pool',
-    type: 'MinAwakePossible',
-    well: 'True',
-    meaning:
-      'The instances that never sleep fit into slots.max of the Pools that they may use. It is there while a Model that may use the Pool has any.',
-  },
-  { kind: 'Model', type: 'Ready', well: 'True', meaning: 'Requests can be served, at once or after a wake.' },
-  {
-    kind: 'Model',
-    type: 'Pinned',
-    well: 'True',
-    meaning: 'The version of the spec is resolved to what it consists of.',
-  },
-  { kind: 'Model', type: 'NameTaken', well: 'False', meaning: 'Another Model answers to the same name.' },
-  { kind: 'Model', type: 'Updated', well: 'True', meaning: 'The version of the spec is the one that answers.' },
-  {
-    kind: 'Model',
-    type: 'ObjectivePossible',
-    well: 'True',
-    meaning:
-      'What was measured allows spec.scaling.firstTokenMillis, or the 5 s that scaling goes by when none is set. Then it is no trouble when it is False, and no Event tells of it.',
-  },
-  {
-    kind: 'Model',
-    type: 'MinAwakePossible',
-    well: 'True',
-    meaning:
-      'Its instances that never sleep, and those of the Models that share its Pools, fit into slots.max. It is there when spec.scaling.minAwake is above 0.',
-  },
-  { kind: 'ModelRevision', type: 'PinVerified', well: 'True', meaning: 'What runs is what was pinned.' },
-  {
-    kind: 'ModelRevision',
-    type: 'Staged',
-    well: 'True',
-    meaning: 'Its files are on the volumes of the Pools that may run it.',
-  },
-];
-
 export interface ReasonRow {
   /** Where it is seen: kinds and condition types, or Event. */
   readonly where: string;
@@ -128,10 +65,23 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
       'More instances should never sleep than the Pools that they may use may have slots. Some of them are not awake, and others find no slot. The message has the sum.',
     remedy: 'Raise spec.slots.max of the Pool, or lower spec.scaling.minAwake of a Model.',
   },
+  SleeperFits: {
+    where: 'Model SleepPossible',
+    meaning:
+      'An instance that sleeps fits into a slot. Before one has slept, its size is a guess; where twice its weights and 8 GiB are more than a slot may hold, the first one sleeps alone in its slot, and is measured.',
+    remedy: '',
+  },
+  SleeperTooLarge: {
+    where: 'Model SleepPossible',
+    meaning:
+      'An instance that sleeps holds more than a slot may, or is thought to, or the first one was lost before it was measured. It is stopped instead, so every call after a pause waits for a start. The message has the figures.',
+    remedy: 'Raise spec.sleeperBytes of the Pool to what the message says; on a cluster set spec.pod.memoryBytes, too.',
+  },
   SlotsStarting: { where: 'Pool Ready', meaning: 'Pods of slots are young.', remedy: passes },
   Deleting: {
-    where: 'Pool Ready',
-    meaning: 'The Pool is being deleted and waits for the Pods of its slots, which the message names.',
+    where: 'Pool Ready; Model Ready',
+    meaning:
+      'The object is being deleted: a Pool waits for the Pods of its slots, a Model for the slots that hold it. The message names them.',
     remedy: passes,
   },
   DeletionStuck: {
@@ -229,6 +179,11 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
     remedy: passes,
   },
   AllCurrent: { where: 'Pool AgentOutdated', meaning: 'Every agent can be commanded.', remedy: '' },
+  LeaderStuck: {
+    where: 'Event of the Pod of the controller',
+    meaning: 'It holds the Lease and cannot lead: what it needs for that is not to be had.',
+    remedy: 'Do what the message says: mostly it lacks a right, or a Secret is damaged. It goes on by itself.',
+  },
   SlotMade: { where: 'Event of a Pool', meaning: 'A slot was made.', remedy: '' },
   // ---- What the API server does not take
   MissingRight: {
@@ -319,6 +274,11 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
     meaning: 'An older Model has the same servedName, and keeps it.',
     remedy: 'Make this one again with another servedName.',
   },
+  TooManyModels: {
+    where: 'Model Ready',
+    meaning: 'Routers are told of 1000 Models of a namespace, and so many are older than this one.',
+    remedy: 'Delete a Model that is not needed, or move this one to another namespace with an installation of its own.',
+  },
   NameFree: { where: 'Model NameTaken', meaning: 'It has its name.', remedy: '' },
   UpToDate: { where: 'Model Updated', meaning: 'The version of the spec answers.', remedy: '' },
   CandidateStarting: {
@@ -349,6 +309,11 @@ export const conditionReasons: Readonly<Record<string, ReasonRow>> = {
     where: pin,
     meaning: 'There is a ModelRevision of that name with other contents.',
     remedy: 'Delete it.',
+  },
+  RevisionInUse: {
+    where: 'Event of a ModelRevision',
+    meaning: 'Somebody deleted a revision that answers or is on trial. It stays, and nothing that runs is stopped.',
+    remedy: 'Change spec.version of the Model, or delete the Model: then it goes.',
   },
   // ---- Pins
   WeightsMissing: {

@@ -35,13 +35,18 @@ export interface ObjectMeta {
   readonly ownerReferences?: readonly OwnerReference[];
 }
 
+const MESSAGE_CHARS_MAX = 1024;
+
 /** metav1.Condition. `observedGeneration` says which spec the verdict is about. */
 export const conditionSchema = z
   .object({
     type: z.string().min(1).max(64).meta({ description: 'What the condition is about.' }),
     status: z.enum(['True', 'False', 'Unknown']).meta({ description: 'Whether it holds.' }),
     reason: z.string().min(1).max(64).meta({ description: 'One CamelCase word for programs.' }),
-    message: z.string().max(1024).meta({ description: 'A sentence for people: what is so, and what to do.' }),
+    message: z
+      .string()
+      .max(MESSAGE_CHARS_MAX)
+      .meta({ description: 'A sentence for people: what is so, and what to do.' }),
     lastTransitionTime: z.string().max(32).meta({ description: 'When status last changed.', format: 'date-time' }),
     observedGeneration: z.int().min(0).optional().meta({ description: 'The generation of the spec that was judged.' }),
   })
@@ -58,7 +63,15 @@ export const conditionsSchema = z
     'x-kubernetes-list-map-keys': ['type'],
   });
 
-/** Returns `conditions` with the one of `next.type` set. The transition time moves only when the status changes. */
+/** What somebody else said may be long: it is cut so that what there is to do still fits behind it. */
+export function sayBefore(said: string, advice: string): string {
+  return `${said.slice(0, Math.max(0, MESSAGE_CHARS_MAX - advice.length - 1))} ${advice}`;
+}
+
+/**
+ * Returns `conditions` with the one of `next.type` set. The transition time moves only when the status changes. A message that is
+ * too long is cut: the server would take nothing of the status.
+ */
 export function setCondition(
   conditions: readonly Condition[],
   next: Omit<Condition, 'lastTransitionTime'>,
@@ -68,7 +81,8 @@ export function setCondition(
   const lastTransitionTime =
     before?.status === next.status ? before.lastTransitionTime : new Date(wallMs).toISOString().replace(/\.\d+Z$/, 'Z');
   const others = conditions.filter((condition) => condition.type !== next.type);
-  return [...others, { ...next, lastTransitionTime }].sort((a, b) => a.type.localeCompare(b.type));
+  const message = next.message.slice(0, MESSAGE_CHARS_MAX);
+  return [...others, { ...next, message, lastTransitionTime }].sort((a, b) => a.type.localeCompare(b.type));
 }
 
 /** The least that any Kubernetes object has. */

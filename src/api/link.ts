@@ -40,6 +40,8 @@ export const LINK_PATH = '/link';
 export const LINK_AUDIENCE = 'stoker-link';
 /** The Service that spokes on a cluster dial, without a selector: the leader says where it is. */
 export const LINK_SERVICE = 'stoker-link';
+/** What Pods of routers run as. Its name is fixed, because one release serves one namespace. */
+export const ROUTER_SERVICE_ACCOUNT = 'stoker-router';
 /** Where spokes on a cluster find the authority of the link. */
 export const LINK_CA_CONFIG_MAP = 'stoker-link-ca';
 export const LINK_CA_KEY = 'ca.crt';
@@ -124,6 +126,9 @@ export const agentHelloSchema = z.object({
   dataPort: z.int().min(1).max(65_535),
 });
 
+/** Of one slot, in a report and in a target. */
+export const SLOT_INSTANCES_MAX = 128;
+
 export const agentReportSchema = z.object({
   type: z.literal('report'),
   /** The target this report is about. */
@@ -132,7 +137,7 @@ export const agentReportSchema = z.object({
   keyVersions: z.array(z.int().min(1)).max(4),
   /** True after SIGTERM: the slot wants out. */
   terminating: z.boolean(),
-  instances: z.array(instanceReportSchema).max(128),
+  instances: z.array(instanceReportSchema).max(SLOT_INSTANCES_MAX),
 });
 export type AgentReport = z.infer<typeof agentReportSchema>;
 
@@ -245,7 +250,7 @@ export const targetSchema = z.object({
   type: z.literal('target'),
   ...fence,
   /** At most one of them has rung Awake. */
-  instances: z.array(targetInstanceSchema).max(128),
+  instances: z.array(targetInstanceSchema).max(SLOT_INSTANCES_MAX),
   /** Keys that the data path must accept, hex. Others are dropped. */
   keys: z.array(z.object({ version: z.int().min(1), key: z.string().regex(/^[0-9a-f]{64}$/) })).max(4),
 });
@@ -293,6 +298,8 @@ export type ModelDemand = z.infer<typeof modelDemandSchema>;
 
 /** A router with more models tells of these. */
 export const HISTORY_MODELS_MAX = 1000;
+/** The same for its demand. */
+export const DEMAND_MODELS_MAX = 1000;
 
 export const routerHelloSchema = z.object({
   type: z.literal('hello'),
@@ -315,7 +322,10 @@ export const routerHelloSchema = z.object({
 });
 
 /** The whole demand of this router, within 100 ms of a change and at least once a second. */
-export const demandSchema = z.object({ type: z.literal('demand'), models: z.array(modelDemandSchema).max(1000) });
+export const demandSchema = z.object({
+  type: z.literal('demand'),
+  models: z.array(modelDemandSchema).max(DEMAND_MODELS_MAX),
+});
 export type Demand = z.infer<typeof demandSchema>;
 
 /** The router now routes by these section versions. */
@@ -327,6 +337,10 @@ export const acknowledgeSchema = z.object({
 export type Acknowledge = z.infer<typeof acknowledgeSchema>;
 
 // ---- hub to router: the routing table, by section; only what changed is sent
+
+/** A table with more rows is refused, and routers of every release refuse it: Models beyond are in none. */
+export const TABLE_MODELS_MAX = 1000;
+export const TABLE_SLOTS_MAX = 5000;
 
 export const policyModelSchema = z.object({
   model: name,
@@ -394,20 +408,20 @@ const section = <T extends z.ZodType>(data: T) => z.object({ version: z.int().mi
 export const tableSchema = z.object({
   type: z.literal('table'),
   ...fence,
-  policy: section(z.object({ models: z.array(policyModelSchema).max(1000) })).optional(),
+  policy: section(z.object({ models: z.array(policyModelSchema).max(TABLE_MODELS_MAX) })).optional(),
   endpoints: section(
     z.object({
-      endpoints: z.array(endpointSchema).max(5000),
-      warmth: z.array(modelWarmthSchema).max(1000),
-      upstreams: z.array(upstreamSchema).max(1000).optional(),
+      endpoints: z.array(endpointSchema).max(TABLE_SLOTS_MAX),
+      warmth: z.array(modelWarmthSchema).max(TABLE_MODELS_MAX),
+      upstreams: z.array(upstreamSchema).max(TABLE_MODELS_MAX).optional(),
     }),
   ).optional(),
   keys: section(
     z.object({
       slots: z
         .array(z.object({ podUid: name, version: z.int().min(1), key: z.string().regex(/^[0-9a-f]{64}$/) }))
-        .max(5000),
-      upstreams: z.array(upstreamKeySchema).max(1000).optional(),
+        .max(TABLE_SLOTS_MAX),
+      upstreams: z.array(upstreamKeySchema).max(TABLE_MODELS_MAX).optional(),
     }),
   ).optional(),
 });

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../lib/clock.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { Starting } from './leader-start.ts';
 import type { Decided } from './steering.ts';
 
 interface AdminOptions {
@@ -55,16 +56,24 @@ function createPages(
 export interface StandbyOptions {
   readonly metrics: Metrics;
   isSynced(): boolean;
+  /** What it waits for when it has won the Lease; undefined while it stands by. */
+  starting(): Starting | undefined;
   /** Who held the Lease when this replica looked last; undefined when nobody did, or it has not looked yet. */
   leader(): string | undefined;
 }
 
-/** What a replica answers that does not lead: it is alive, and ready once it could take over. */
-export function createStandbyHandler({ metrics, isSynced, leader }: StandbyOptions): AdminHandler {
+/**
+ * What a replica answers that does not lead: it is alive, and ready once it could take over. One that has won the Lease stays so
+ * for as long as a start takes.
+ */
+export function createStandbyHandler({ metrics, isSynced, starting, leader }: StandbyOptions): AdminHandler {
   const pages: Pages = {
     '/healthz': (response) => answer(response, 200, 'ok\n'),
     '/readyz': (response) => {
-      if (isSynced()) answer(response, 200, 'ok: standing by, another replica leads\n');
+      const { isLate, sentence } = starting() ?? {};
+      if (isLate === true) answer(response, 503, `${sentence}\n`);
+      else if (sentence !== undefined) answer(response, 200, 'ok: starting to lead\n');
+      else if (isSynced()) answer(response, 200, 'ok: standing by, another replica leads\n');
       else answer(response, 503, 'The objects have not been read yet.\n');
     },
     '/metrics': (response) => void answerMetrics(response, metrics),
@@ -72,7 +81,7 @@ export function createStandbyHandler({ metrics, isSynced, leader }: StandbyOptio
   return createPages(pages, (path, _request, response) => {
     if (!path.startsWith(EXPLAIN)) return false;
     // Whatever token is shown: it says no more than the Lease does.
-    answer(response, 503, `${sayWhoLeads(leader())}\n`);
+    answer(response, 503, `${starting()?.sentence ?? sayWhoLeads(leader())}\n`);
     return true;
   });
 }

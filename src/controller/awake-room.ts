@@ -6,7 +6,7 @@ import type { Model } from '../api/model.ts';
 import type { Pool } from '../api/pool.ts';
 import { type AwakeNeed, type AwakeShortage, explainShortage, findShortages } from '../core/plan/min-awake.ts';
 import type { Cluster } from '../ports/cluster.ts';
-import { findNameOwners } from './served-names.ts';
+import { findServed } from './served-names.ts';
 
 export const AWAKE_ROOM = 'MinAwakePossible';
 
@@ -53,9 +53,9 @@ function look(cluster: Cluster): Looked {
   return looked;
 }
 
-/** Of Models that have their name: others run nowhere. */
+/** Of Models that routers are told of: others run nowhere. */
 function listNeeds(models: readonly Model[]): AwakeNeed[] {
-  return [...findNameOwners(models).values()].flatMap(({ metadata, spec }) => {
+  return [...findServed(models)].flatMap(({ metadata, spec }) => {
     const { minAwake, maxAwake } = spec.scaling;
     const isElsewhere = spec.version.remote !== undefined;
     const own = { model: metadata.name, pools: spec.pools, minAwake: Math.min(minAwake, maxAwake) };

@@ -2,6 +2,11 @@
 
 /** Reconciles that run at the same time; keys that wait are bounded by the objects that exist. */
 export const RECONCILES_MAX = 8;
+/**
+ * Of these at the same time. A source or a registry that does not answer holds a pin for up to two minutes, and stagers that do not
+ * answer hold a look at a revision for 2 s each: the others go on meanwhile.
+ */
+export const RECONCILES_OF_KIND_MAX = { Pin: 3, ModelRevision: 3 } as const;
 export const RETRY_BACKOFF = { baseMs: 200, capMs: 60_000 } as const;
 /** A file that cannot be pinned is not looked at again before this time, unless the spec changes. */
 export const PIN_RETRY_MS_MIN = 2000;
@@ -14,6 +19,8 @@ export const CONFLICT_RETRY_MS = 25;
  * where the cache stands still, two tries a second are no burden.
  */
 export const CONFLICT_BACKOFF = { baseMs: 50, capMs: 1000 } as const;
+/** A write that others overtake with what does not concern it is tried again at once so often. */
+export const OVERTAKEN_WRITES_MAX = 5;
 /** Every object is looked at again this often, whatever was heard of it. */
 export const RESYNC_MS = 30_000;
 
@@ -30,6 +37,8 @@ export const PLAN_REST_FACTOR = 4;
 /** Nor does it rest longer than this: whoever waits for a wake waits for a whole rest at worst. */
 export const PLAN_REST_MS_MAX = 100;
 
+/** A replica that has won the Lease and does not lead after this time is not ready, and says what it waits for. */
+export const LEADER_START_MS = 5000;
 /** A new controller waits at most this long for its picture of the slots. */
 export const PICTURE_MS_MAX = 10_000;
 /** An agent that is away for this long no longer counts as holding what it held. */
@@ -54,7 +63,7 @@ export const SLOT_MAKE_MS_MAX = 900_000;
 export const SPARE_HISTORY_EVERY_MS = 300_000;
 /** A new slot that has not reported after this time is late: other pools and the slots that there are go before it. */
 export const SLOT_PATIENCE_MS = 10_000;
-/** A slot that was made counts for this long, although its Pod is not in the cache. */
+/** What was made counts, although it is not in the cache: a revision for this long, and a slot until the server, asked after it, has none. */
 export const UNSEEN_MS_MAX = 30_000;
 /** The guess of how long an occupant takes to leave once it may. */
 export const YIELD_MS = 1000;
@@ -68,6 +77,10 @@ export const ROUTER_GONE_MS = 10_000;
 export const LINK_LOOK_MS = 30_000;
 /** A Pool that is being deleted is looked at again after this time while Pods of it are left, whatever was heard of them. */
 export const FINISH_LOOK_MS = 10_000;
+/** What belonged to an object of the same name before is collected in the background; it is looked at again after this time. */
+export const PREDECESSOR_LOOK_MS = 1000;
+/** A Model that is being deleted is looked at again after this time while slots hold it. */
+export const MODEL_LOOK_MS = 500;
 /** Children that nobody watches are looked at again after this time: somebody may have changed or deleted them. */
 export const CHILD_LOOK_MS = 300_000;
 /** Added to the drain for ending engines, before the node kills what is left. */

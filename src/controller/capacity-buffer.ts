@@ -6,7 +6,7 @@ import type { Pool } from '../api/pool.ts';
 import type { Cluster, ClusterError } from '../ports/cluster.ts';
 import { CHILD_LOOK_MS } from './bounds.ts';
 import type { ControllerOptions } from './options.ts';
-import { controllerOf, ownedBy } from './ownership.ts';
+import { controllerOf, isOfPredecessor, ownedBy } from './ownership.ts';
 import { renderSlotPod, type SlotTemplate } from './slot-pod.ts';
 
 export const BUFFER_CONDITION = 'CapacityBuffered';
@@ -18,6 +18,8 @@ export type BufferOutcome =
   | { readonly type: 'say'; readonly verdict: Verdict }
   /** What was said stays. */
   | { readonly type: 'keep' }
+  /** So it does, and soon it can be done: what a Pool of this name had before is being collected. */
+  | { readonly type: 'wait' }
   /** Nobody asks for it, and none of ours is left. */
   | { readonly type: 'forget' };
 
@@ -105,8 +107,8 @@ async function writeAll(
 }
 
 interface WriteError {
-  /** Somebody else's object has the name, or what the server said. */
-  readonly cause: 'Foreign' | ClusterError['reason'];
+  /** An object of somebody else, or of a Pool before this one, has the name, or what the server said. */
+  readonly cause: 'Foreign' | 'Predecessor' | ClusterError['reason'];
   readonly message: string;
 }
 
@@ -120,6 +122,9 @@ async function write<T extends ClusterObject>(
   const { name } = object.metadata;
   const found = await cluster.read(kind, name, signal);
   if (!found.ok && found.error.reason !== 'NotFound') return failed(found.error);
+  if (found.ok && isOfPredecessor(found.value, controllerOf(object))) {
+    return { cause: 'Predecessor', message: `The ${kind.kind} ${name} of the Pool before is still there.` };
+  }
   if (found.ok && controllerOf(found.value)?.uid !== controllerOf(object)?.uid) {
     const message = `The ${kind.kind} ${name} belongs to somebody else and is left alone, so no node stands ready. Give it another name or delete it.`;
     return { cause: 'Foreign', message };
@@ -138,6 +143,8 @@ function explain({ cause, message }: WriteError): BufferOutcome {
   switch (cause) {
     case 'Foreign':
       return say('False', 'BufferTaken', message);
+    case 'Predecessor':
+      return { type: 'wait' };
     case 'Forbidden':
       return say(
         'False',
@@ -175,5 +182,5 @@ async function removeAll(pool: Pool, { options, signal }: BufferContext): Promis
 }
 
 function say(status: Verdict['status'], reason: string, message: string): BufferOutcome {
-  return { type: 'say', verdict: { type: BUFFER_CONDITION, status, reason, message: message.slice(0, 1024) } };
+  return { type: 'say', verdict: { type: BUFFER_CONDITION, status, reason, message } };
 }

@@ -8,7 +8,7 @@ import { assert } from '../lib/assert.ts';
 import { every, type Timer } from '../lib/clock.ts';
 import type { Hub, HubHandlers, RouterSession } from '../ports/link.ts';
 import { createAdminHandler } from './admin.ts';
-import { RECONCILES_MAX, RESYNC_MS } from './bounds.ts';
+import { RECONCILES_MAX, RECONCILES_OF_KIND_MAX, RESYNC_MS } from './bounds.ts';
 import type { BufferContext } from './capacity-buffer.ts';
 import { createDoor } from './door.ts';
 import { createFleet, type Fleet } from './fleet.ts';
@@ -21,9 +21,11 @@ import { createObjectives, type Objectives } from './objectives.ts';
 import type { ControllerOptions } from './options.ts';
 import type { SeenChildren } from './owned-child.ts';
 import { createPins, type Pins } from './pins.ts';
+import { createPodAges, type PodAges } from './pod-ages.ts';
 import type { PoolSetbacks } from './pool-context.ts';
 import { reconcilePool } from './pool-reconciler.ts';
 import { type Refusal, refusalOf } from './refusals.ts';
+import { createRevisionHold, type RevisionHold } from './revision-hold.ts';
 import { reconcileRevision } from './revision-reconciler.ts';
 import { loadKeySource } from './slot-keys.ts';
 import { type SlotTemplate, stokerImage } from './slot-pod.ts';
@@ -54,10 +56,12 @@ export function createController(options: ControllerOptions): Controller {
 class RunningController implements Controller {
   readonly #options: ControllerOptions;
   readonly #fleet: Fleet;
+  readonly #ages: PodAges;
   readonly #trials: Trials = createTrials();
   readonly #scaling: LiveScaling;
   readonly #learned: LearnedStates;
   readonly #pins: Pins;
+  readonly #hold: RevisionHold;
   readonly #upstreams: Upstreams;
   readonly #steering: Steering;
   readonly #objectives: Objectives;
@@ -83,6 +87,7 @@ class RunningController implements Controller {
     this.#options = options;
     const { clock, log, metrics, epoch, cluster, engineBuilds, simulatedClimb } = options;
     this.#fleet = createFleet(clock);
+    this.#ages = createPodAges(clock);
     this.#scaling = this.#createScaling();
     this.#learned = createLearnedStates({
       options,
@@ -95,6 +100,7 @@ class RunningController implements Controller {
       memoryOf: (model) => this.#scaling.memoryOf(model),
     });
     this.#pins = createPins(options, (model) => this.#queue.add('Model', model));
+    this.#hold = createRevisionHold(options);
     this.#upstreams = createUpstreams(cluster, (model) => this.#onKey(model));
     this.#ring = createKeyRing({
       cluster,
@@ -114,6 +120,7 @@ class RunningController implements Controller {
       simulatedClimb,
       places: options,
       spare: this.#spare,
+      ages: this.#ages,
       epoch,
       staging: {
         givesWay: (revision) => this.#staging.givesWay(revision),
@@ -134,6 +141,7 @@ class RunningController implements Controller {
       world: () => this.#steering.world(),
       isComplete: () => this.#steering.isComplete(),
       isWanted: (model, revision) => this.#files.isWanted(model, revision),
+      ageOf: this.#ages.ageOf,
     });
     this.#hub = options.createHub(this.#handlers());
     this.handleAdmin = createAdminHandler({
@@ -151,6 +159,7 @@ class RunningController implements Controller {
       reconcile: (key, signal) => this.#reconcile(key, signal),
       onOutcome: (key, outcome) => this.#onOutcome(key, outcome),
       concurrencyMax: RECONCILES_MAX,
+      kindMax: RECONCILES_OF_KIND_MAX,
       clock,
       rng,
       log,
@@ -184,7 +193,8 @@ class RunningController implements Controller {
 
   async start(): Promise<{ port: number }> {
     const { cluster, clock, rng, log } = this.#options;
-    this.#ring.start(await loadKeySource(cluster, { clock, rng, log }, this.#stopping.signal));
+    const onTrouble = (sentence: string) => this.#options.onStartTrouble?.(sentence);
+    this.#ring.start(await loadKeySource(cluster, { clock, rng, log, onTrouble }, this.#stopping.signal));
     const { port } = await this.#hub.start();
     this.#linkPort = port;
     this.#linkUrl = this.#options.linkUrlForSlots(port);
@@ -287,6 +297,7 @@ class RunningController implements Controller {
     this.#fleet.forgetRevisionsExcept(revisions);
     this.#trials.forgetExcept(revisions);
     this.#staging.forgetExcept(revisions);
+    this.#ages.forgetExcept(new Set(cluster.list(kinds.Pod).map(({ metadata }) => metadata.uid)));
     this.#steering.poke();
   }
 
@@ -301,6 +312,7 @@ class RunningController implements Controller {
             options,
             fleet,
             steering,
+            ages: this.#ages,
             template: () => this.#template(),
             linkPort: this.#linkPort,
             made: this.#made,
@@ -314,14 +326,14 @@ class RunningController implements Controller {
       case 'Model': {
         const [pins, trials, upstreams] = [this.#pins, this.#trials, this.#upstreams];
         const startPin = (model: string) => this.#queue.add('Pin', model);
-        const [objectives, children] = [this.#objectives, this.#children];
-        const context = { options, fleet, pins, trials, upstreams, steering, objectives, children, startPin };
+        const [objectives, children, hold] = [this.#objectives, this.#children, this.#hold];
+        const context = { options, fleet, pins, trials, upstreams, steering, objectives, children, hold, startPin };
         return reconcileModel(name, context, signal);
       }
       case 'Pin':
         return this.#pins.reconcile(name, signal);
       case 'ModelRevision':
-        return reconcileRevision(name, { options, steering, staging: this.#staging }, signal);
+        return reconcileRevision(name, { options, steering, staging: this.#staging, hold: this.#hold }, signal);
       case 'Upstream':
         return this.#upstreams.reconcile(name, signal);
       case 'Learned':

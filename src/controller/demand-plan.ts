@@ -3,7 +3,7 @@
 
 import type { ModelRevision } from '../api/model-revision.ts';
 import type { Claim, PoolView } from '../core/plan/placement.ts';
-import { reportOf } from '../core/plan/snapshot.ts';
+import { type ModelLoad, reportOf } from '../core/plan/snapshot.ts';
 import { maySleep, slotEngineOf } from './launch.ts';
 import type { LiveDecision } from './live-scaling.ts';
 import { noLoad, noSlots, type World } from './observe.ts';
@@ -40,9 +40,8 @@ export function listClaims(world: World, { decisions, trials, places, givesWay }
         revision: live.stable.metadata.name,
         ...orderOf(decisions.get(live.name)),
         min: spec.scaling.minAwake,
-        isBusy: load.queued + load.inFlight > 0,
+        ...workOf(load),
         isPatient: false,
-        waitedMs: load.oldestQueuedMs,
       });
     }
     const candidate = live.candidate === undefined ? undefined : slotEngineOf(live.candidate);
@@ -61,13 +60,20 @@ export function listClaims(world: World, { decisions, trials, places, givesWay }
   });
 }
 
+/** Whoever was told to come back counts as work until then. */
+function workOf({ queued, inFlight, oldestQueuedMs, wakeLeaseMs }: ModelLoad) {
+  const isPromised = wakeLeaseMs > 0;
+  return { isBusy: queued + inFlight > 0 || isPromised, isPromised, waitedMs: oldestQueuedMs };
+}
+
 /** What placement is told of the decision. */
 function orderOf(decided: LiveDecision | undefined) {
   const { decision, order } = decided ?? {};
   if (order === undefined) return { desired: decision?.desired ?? 0 };
-  const { desired, coldMax, pressing, climb, chance } = order;
+  const { desired, coldMax, pressing, load, climb, chance } = order;
   return {
     ...{ desired, coldMax, pressing },
+    ...(load === undefined ? {} : { load }),
     ...(climb === undefined ? {} : { climb }),
     ...(chance === undefined ? {} : { chance }),
   };

@@ -11,11 +11,19 @@ import { type Clock, delay } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 import type { Rng } from '../lib/rng.ts';
-import { CERTIFICATE_DAYS, issueCertificate, type KeyPair, makeAuthority, readValidity } from '../link/authority.ts';
+import {
+  CERTIFICATE_DAYS,
+  isPair,
+  issueCertificate,
+  type KeyPair,
+  makeAuthority,
+  readValidity,
+} from '../link/authority.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import { LINK_LOOK_MS, RETRY_BACKOFF } from './bounds.ts';
 
 export const AUTHORITY_SECRET = 'stoker-link-tls';
+const DAMAGED = `The key in the Secret ${AUTHORITY_SECRET} (ca.key) is not that of its certificate (ca.crt): put the right one back, or delete the Secret, and a new authority is made.`;
 const MANAGER = 'stoker';
 /** A third of its life is left when it is replaced. */
 const RENEW_MS = (CERTIFICATE_DAYS * 86_400_000 * 2) / 3;
@@ -31,6 +39,8 @@ export interface LinkIdentityOptions {
   readonly log: Log;
   /** A certificate that takes the place of the last one. */
   onCertificate(tls: KeyPair): void;
+  /** There is no certificate to begin with, and it is tried again. */
+  onTrouble?(sentence: string): void;
 }
 
 export interface LinkIdentity {
@@ -62,10 +72,11 @@ class KeptIdentity implements LinkIdentity {
   async prepare(signal: AbortSignal): Promise<KeyPair> {
     const { clock, rng } = this.#options;
     for (let attempt = 0; ; attempt += 1) {
-      const authorities = await this.#keepAuthorities(signal);
-      if (authorities.ok) return this.#issue(authorities.value.current);
+      const issued = await settled(() => this.#certify(signal));
+      if (issued.ok) return issued.value;
       signal.throwIfAborted();
-      this.#tell(authorities.error);
+      this.#tell(issued.error);
+      this.#options.onTrouble?.(`The link has no certificate: ${issued.error}`);
       await delay(clock, backoffDelayMs({ ...RETRY_BACKOFF, attempt, rng }), signal);
     }
   }
@@ -79,7 +90,8 @@ class KeptIdentity implements LinkIdentity {
   async #keepAnnouncing(port: number, signal: AbortSignal): Promise<void> {
     const { clock, rng } = this.#options;
     for (let attempt = 0; !signal.aborted; ) {
-      const error = (await this.#keepEndpoint(port, signal)) ?? (await this.#renew(signal));
+      const kept = await settled(() => this.#keepAnnounced(port, signal));
+      const error = kept.ok ? undefined : kept.error;
       this.#tell(error);
       attempt = error === undefined ? 0 : attempt + 1;
       const waitMs = error === undefined ? LINK_LOOK_MS : backoffDelayMs({ ...RETRY_BACKOFF, attempt, rng });
@@ -95,13 +107,24 @@ class KeptIdentity implements LinkIdentity {
     this.#told = error;
   }
 
-  async #renew(signal: AbortSignal): Promise<string | undefined> {
+  async #certify(signal: AbortSignal): Promise<Result<KeyPair, string>> {
     const authorities = await this.#keepAuthorities(signal);
-    if (!authorities.ok) return authorities.error;
+    return authorities.ok ? ok(await this.#issue(authorities.value.current)) : authorities;
+  }
+
+  async #keepAnnounced(port: number, signal: AbortSignal): Promise<Result<undefined, string>> {
+    const error = await this.#keepEndpoint(port, signal);
+    return error === undefined ? this.#renew(signal) : fail(error);
+  }
+
+  async #renew(signal: AbortSignal): Promise<Result<undefined, string>> {
+    const authorities = await this.#keepAuthorities(signal);
+    if (!authorities.ok) return authorities;
     const { current } = authorities.value;
-    const isDue = this.#options.clock.wallMs() - this.#issuedAtMs >= RENEW_MS;
+    // One that was issued far ahead was issued by a clock that was wrong, and nobody trusts it until then.
+    const isDue = Math.abs(this.#options.clock.wallMs() - this.#issuedAtMs) >= RENEW_MS;
     if (isDue || current.cert !== this.#signedBy) this.#options.onCertificate(await this.#issue(current));
-    return undefined;
+    return ok(undefined);
   }
 
   async #issue(authority: KeyPair): Promise<KeyPair> {
@@ -119,6 +142,7 @@ class KeptIdentity implements LinkIdentity {
     if (!found.ok && found.error.reason !== 'NotFound') return fail(found.error.message);
     const secret = found.ok ? found.value : undefined;
     const read = readAuthorities(secret);
+    if (read.current !== undefined && !isPair(read.current)) return fail(DAMAGED);
     const nowMs = clock.wallMs();
     const ageOf = (pair: KeyPair | undefined) => (pair === undefined ? undefined : readValidity(pair.cert));
     const step = planAuthority(ageOf(read.current), ageOf(read.next), nowMs);
@@ -232,14 +256,23 @@ async function takeStep(step: AuthorityStep, read: Partial<Authorities>, nowMs: 
   return { current: await makeAuthority(nowMs) };
 }
 
-/** What cannot be read is as if it were not there. */
+/** A failure of any kind is one to try again after: neither loop may end by it. */
+async function settled<T>(work: () => Promise<Result<T, string>>): Promise<Result<T, string>> {
+  try {
+    return await work();
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** What cannot be read is as if it were not there; so is a successor that could not sign. A key that was there may be put back. */
 function readAuthorities(secret: Secret | undefined): Partial<Authorities> {
   const pair = (name: string): KeyPair | undefined => {
     const [cert, key] = [decode(secret?.data?.[`${name}.crt`]), decode(secret?.data?.[`${name}.key`])];
     return key !== '' && readValidity(cert) !== undefined ? { cert, key } : undefined;
   };
   const [current, next] = [pair('ca'), pair('next')];
-  return { ...(current === undefined ? {} : { current }), ...(next === undefined ? {} : { next }) };
+  return { ...(current === undefined ? {} : { current }), ...(next === undefined || !isPair(next) ? {} : { next }) };
 }
 
 function decode(text = ''): string {

@@ -71,19 +71,35 @@ export function createLivePlanner(): FleetPlanner {
   return createFleetPlanner(scaleDefaults);
 }
 
+/** What is guessed of the version that answers. */
+interface Guessed {
+  readonly revision: string;
+  readonly guess: ModelGuess;
+}
+
 /** News of models that are not planned yet: kept until they are. Of models that are not there, or elsewhere, none are. */
 const EARLY_NEWS_MAX = 10_000;
 
 export function createLiveScaling(options: LiveScalingOptions): LiveScaling {
   const planner = options.planner ?? createLivePlanner();
   const news = createDemandNews();
-  const planned = new Map<string, ModelGuess>();
+  const planned = new Map<string, Guessed>();
   const early: (readonly [string, ModelNews])[] = [];
   const tell = (all: readonly (readonly [string, ModelNews])[]) => {
     for (const one of all) {
       if (planned.has(one[0])) planner.tell(...one);
       else if (early.length < EARLY_NEWS_MAX) early.push(one);
     }
+  };
+  const noteVersion = (live: LiveModel, world: World) => {
+    const known = planned.get(live.name);
+    const revision = live.stable?.metadata.name ?? '';
+    if (known?.revision === revision) return;
+    const guess = guessLive(live, world, options);
+    planned.set(live.name, { revision, guess });
+    if (known !== undefined) return planner.guess(live.name, guess);
+    planner.add(live.name, { guess, sinceMs: knownSinceMs(live, world.nowMs, options.startedWallMs) });
+    options.onPlanned?.(live.name);
   };
   return {
     heardHello: (hello, nowMs) => tell(news.ofHello(hello, nowMs)),
@@ -95,13 +111,7 @@ export function createLiveScaling(options: LiveScalingOptions): LiveScaling {
     decide(world, copies = new Map()) {
       const live = world.models.filter(({ stable }) => stable !== undefined);
       const own = live.filter(({ stable }) => stable !== undefined && slotEngineOf(stable) !== undefined);
-      for (const one of own) {
-        if (planned.has(one.name)) continue;
-        const guess = guessLive(one, world, options);
-        planned.set(one.name, guess);
-        planner.add(one.name, { guess, sinceMs: knownSinceMs(one, world.nowMs, options.startedWallMs) });
-        options.onPlanned?.(one.name);
-      }
+      for (const one of own) noteVersion(one, world);
       const names = new Set(world.models.map(({ name }) => name));
       for (const name of planned.keys()) if (!names.has(name)) forget(name, { planner, planned });
       const unpinned = new Set(world.models.filter(({ stable }) => stable === undefined).map(({ name }) => name));
@@ -113,7 +123,7 @@ export function createLiveScaling(options: LiveScalingOptions): LiveScaling {
   };
 }
 
-function forget(name: string, { planner, planned }: { planner: FleetPlanner; planned: Map<string, ModelGuess> }): void {
+function forget(name: string, { planner, planned }: { planner: FleetPlanner; planned: Map<string, Guessed> }): void {
   planner.remove(name);
   planned.delete(name);
 }
@@ -129,7 +139,7 @@ interface Looked {
   readonly world: World;
   readonly live: readonly LiveModel[];
   readonly own: readonly LiveModel[];
-  readonly guesses: ReadonlyMap<string, ModelGuess>;
+  readonly guesses: ReadonlyMap<string, Guessed>;
   readonly copies: ReadonlyMap<string, CopyOrder>;
   /** Pools in which a slot stands free. */
   readonly freePools: ReadonlySet<string>;
@@ -223,7 +233,7 @@ function readInput(live: LiveModel, { world, guesses, copies, freePools }: Looke
     ordered,
     ready,
     pending,
-    makeRoomMs: supply.hasRoom ? 0 : (guesses.get(name)?.sleepMs ?? 0),
+    makeRoomMs: supply.hasRoom ? 0 : (guesses.get(name)?.guess.sleepMs ?? 0),
     lagMs: DECISION_LAG_MS,
   };
 }

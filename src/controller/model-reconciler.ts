@@ -9,6 +9,7 @@ import { judgeModelRoom } from './awake-room.ts';
 import { OLD_REVISIONS_MAX } from './bounds.ts';
 import { keepDisruptionBudget } from './disruption-budget.ts';
 import type { Fleet } from './fleet.ts';
+import { finishModel, MODEL_FINALIZER } from './model-deletion.ts';
 import { OBJECTIVE, renderModelStatus } from './model-status.ts';
 import { reportsOf } from './model-view.ts';
 import type { Objectives } from './objectives.ts';
@@ -16,14 +17,14 @@ import type { ControllerOptions } from './options.ts';
 import type { SeenChildren } from './owned-child.ts';
 import { findOwned } from './ownership.ts';
 import type { Pins } from './pins.ts';
-import { findNameOwners } from './served-names.ts';
+import type { RevisionHold } from './revision-hold.ts';
+import { findNameOwners, findServed } from './served-names.ts';
+import { judgeSleepRoom, SLEEP_ROOM, type SleepRoom } from './sleep-room.ts';
 import { outcomeOfError, writeFinalizer, writeStatus } from './status.ts';
 import type { Steering } from './steering.ts';
 import type { Trials } from './trials.ts';
 import type { Upstreams } from './upstreams.ts';
 import { done, type Outcome } from './work-queue.ts';
-
-export const MODEL_FINALIZER = 'stoker.dev/instances';
 
 export interface ModelContext {
   readonly options: ControllerOptions;
@@ -34,6 +35,7 @@ export interface ModelContext {
   readonly steering: Steering;
   readonly objectives: Objectives;
   readonly children: SeenChildren;
+  readonly hold: RevisionHold;
   /** Have the version resolved. */
   startPin(model: string): void;
 }
@@ -45,7 +47,7 @@ export async function reconcileModel(name: string, context: ModelContext, signal
     context.objectives.forget(name);
     return done;
   }
-  if (model.metadata.deletionTimestamp !== undefined) return finish(model, context, signal);
+  if (model.metadata.deletionTimestamp !== undefined) return finishModel(model, context, signal);
   const held = { kind: kinds.Model, object: model, finalizer: MODEL_FINALIZER, isHeld: true };
   // The write comes back as a change, and with it the rest.
   if (model.metadata.finalizers?.includes(MODEL_FINALIZER) !== true) return writeFinalizer(cluster, held, signal);
@@ -61,10 +63,13 @@ export async function reconcileModel(name: string, context: ModelContext, signal
   const written = await writeStatus(cluster, { kind: kinds.Model, object: model, status }, signal);
   if (written.type !== 'done') return written;
   announce(model, { plan, status }, context);
+  const used = new Set([plan.state.stable, plan.state.candidate].filter((revision) => revision !== undefined));
+  const kept = await context.hold.keep(model, used, signal);
+  if (kept.type !== 'done') return kept;
   const { options, children: seen } = context;
   const budget = await keepDisruptionBudget(model, status.awake ?? 0, { options, seen, signal });
   if (budget.type !== 'done') return budget;
-  return removeOldRevisions(model, plan, { context, signal });
+  return removeOldRevisions(model, used, { context, signal });
 }
 
 /** Revisions that the status names and that still exist. */
@@ -88,19 +93,36 @@ function isProven(revision: string, { options, steering, upstreams }: ModelConte
 
 function observeFacts(model: Model, plan: LifecyclePlan, context: ModelContext) {
   const { cluster, clock } = context.options;
-  const owner = findNameOwners(cluster.list(kinds.Model)).get(model.spec.servedName)?.metadata.name;
+  const models = cluster.list(kinds.Model);
+  const owner = findNameOwners(models).get(model.spec.servedName);
+  const isOwner = owner?.metadata.name === model.metadata.name;
   const { candidate } = plan.state;
   return {
     model,
-    nameOwner: owner === model.metadata.name ? undefined : owner,
+    nameOwner: isOwner ? undefined : owner?.metadata.name,
+    isBeyondTable: isOwner && !findServed(models).has(owner),
     missingPools: model.spec.pools.filter((pool) => cluster.get(kinds.Pool, pool) === undefined),
     slotTrouble: findSlotTrouble(model, cluster),
     view: context.steering.viewOf(model.metadata.name),
     objective: context.objectives.judge(model, plan.state.stable),
     awakeRoom: judgeModelRoom(cluster, model.metadata.name),
+    sleepRoom: sleepRoomOf(model, plan.state.stable, context),
     trialFailure: candidate === undefined ? undefined : context.trials.failureOf(candidate),
     wallMs: clock.wallMs(),
   };
+}
+
+/** Before the first plan what was said stays. */
+function sleepRoomOf(model: Model, stable = '', { options: { cluster }, steering }: ModelContext) {
+  if (steering.world() === undefined) return recallSleepRoom(model);
+  const revision = cluster.get(kinds.ModelRevision, stable);
+  const pools = model.spec.pools.flatMap((name) => cluster.get(kinds.Pool, name) ?? []);
+  return judgeSleepRoom({ model, revision, held: steering.asleepBytesOf(stable) }, pools);
+}
+
+function recallSleepRoom({ status }: Model): SleepRoom | undefined {
+  const said = status?.conditions?.find(({ type }) => type === SLEEP_ROOM);
+  return said === undefined ? undefined : { status: said.status, reason: said.reason, message: said.message };
 }
 
 /** The sentence of a pool, when none of its pools has the slots that it should have. */
@@ -141,11 +163,10 @@ function announce(
 /** The newest few are kept for people to look at; what answers or is on trial always stays. */
 async function removeOldRevisions(
   model: Model,
-  plan: LifecyclePlan,
+  used: ReadonlySet<string>,
   { context, signal }: { readonly context: ModelContext; readonly signal: AbortSignal },
 ): Promise<Outcome> {
   const { cluster } = context.options;
-  const used = new Set([plan.state.stable, plan.state.candidate]);
   const old = findOwned(cluster.list(kinds.ModelRevision), model)
     .filter(({ metadata }) => !used.has(metadata.name) && metadata.deletionTimestamp === undefined)
     .sort((a, b) => createdText(b).localeCompare(createdText(a)));
@@ -161,21 +182,4 @@ async function removeOldRevisions(
 
 function createdText({ metadata }: ModelRevision): string {
   return `${metadata.creationTimestamp ?? ''} ${metadata.name}`;
-}
-
-/** Its claims are gone from the plan; when no connected slot holds anything of it, the object may go, and its revisions with it. */
-async function finish(model: Model, context: ModelContext, signal: AbortSignal): Promise<Outcome> {
-  const { cluster } = context.options;
-  const { name, uid = '' } = model.metadata;
-  if (!context.steering.isComplete() || isHeldSomewhere(name, context.fleet)) return { type: 'again', afterMs: 500 };
-  context.pins.forget(uid);
-  const freed = { kind: kinds.Model, object: model, finalizer: MODEL_FINALIZER, isHeld: false };
-  return writeFinalizer(cluster, freed, signal);
-}
-
-function isHeldSomewhere(model: string, fleet: Fleet): boolean {
-  return [...fleet.agents.values()].some(
-    ({ session, report }) =>
-      session !== undefined && report?.instances.some((instance) => instance.model === model) === true,
-  );
 }

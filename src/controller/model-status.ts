@@ -1,12 +1,14 @@
 // The status of a Model: which revision answers, how warm it is, and conditions with a sentence for people. Pure.
 // Sentences say what is wrong and what to do; they name no running figures but those of a download, which are read every 10 s.
-import { type Condition, setCondition } from '../api/group.ts';
+import { type Condition, sayBefore, setCondition } from '../api/group.ts';
+import { TABLE_MODELS_MAX } from '../api/link.ts';
 import type { Model, ModelStatus } from '../api/model.ts';
 import type { LifecycleState } from '../core/plan/lifecycle.ts';
 import type { ObjectiveBound } from '../core/plan/scale/objective-bound.ts';
 import { AWAKE_ROOM, type AwakeRoom } from './awake-room.ts';
 import type { ModelView } from './model-view.ts';
-import type { PinState } from './pins.ts';
+import { type PinState, sayLeaving } from './pins.ts';
+import { SLEEP_ROOM, type SleepRoom } from './sleep-room.ts';
 import { AWAKE_LABEL } from './slot-pod.ts';
 import type { TrialFailure } from './trials.ts';
 
@@ -16,6 +18,8 @@ export interface ModelFacts {
   readonly state: LifecycleState;
   /** The Model that has the served name, when it is another one. */
   readonly nameOwner: string | undefined;
+  /** It has its name, and routers are told of as many older Models as a table takes. */
+  readonly isBeyondTable: boolean;
   /** Pools of the spec that do not exist. All of them: it can run nowhere. */
   readonly missingPools: readonly string[];
   /** Why no pool that it may use has a slot for it, when that is so. */
@@ -26,13 +30,15 @@ export interface ModelFacts {
   readonly objective: ObjectiveBound | undefined;
   /** Whether what never sleeps has slots. Undefined: nothing of it never sleeps. */
   readonly awakeRoom: AwakeRoom | undefined;
+  /** Whether it fits where it would sleep. Undefined: nothing bounds that, or none of it sleeps. */
+  readonly sleepRoom: SleepRoom | undefined;
   readonly wallMs: number;
 }
 
 type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 
 export const OBJECTIVE = 'ObjectivePossible';
-const MESSAGE_CHARS_MAX = 1024;
+const TOO_MANY = `Routers are told of ${TABLE_MODELS_MAX} Models, and so many are older than this one. Delete one that is not needed, or move this one to another namespace with an installation of its own.`;
 const DECISION_CHARS_MAX = 512;
 
 export function renderModelStatus(given: ModelFacts): ModelStatus {
@@ -49,12 +55,7 @@ export function renderModelStatus(given: ModelFacts): ModelStatus {
   ];
   const said = new Set(verdicts.map(({ type }) => type));
   const conditions = verdicts.reduce<Condition[]>(
-    (all, { message, ...verdict }) =>
-      setCondition(
-        all,
-        { ...verdict, message: message.slice(0, MESSAGE_CHARS_MAX), observedGeneration: generation },
-        wallMs,
-      ),
+    (all, verdict) => setCondition(all, { ...verdict, observedGeneration: generation }, wallMs),
     (model.status?.conditions ?? []).filter(({ type }) => said.has(type) || !isAboutLimits(type)),
   );
   return {
@@ -75,8 +76,8 @@ function renderView({ rung, awake, asleep, scaleDecision }: ModelView): Warmth {
 }
 
 /** A new controller has not planned yet: what the last one wrote is the best that is known. */
-function renderUnplanned({ model: { status }, state, nameOwner }: ModelFacts): Warmth {
-  if (!wasPlanned(status) || nameOwner !== undefined)
+function renderUnplanned({ model: { status }, state, nameOwner, isBeyondTable }: ModelFacts): Warmth {
+  if (!wasPlanned(status) || nameOwner !== undefined || isBeyondTable)
     return { rung: state.stable === undefined ? 'Absent' : 'Staged', awake: 0, asleep: 0 };
   const { rung, awake, asleep, scaleDecision } = status;
   return { rung, awake, asleep, ...(scaleDecision === undefined ? {} : { scaleDecision }) };
@@ -92,15 +93,16 @@ function verdict(type: string, status: Condition['status'], reason: string, mess
 }
 
 /** What its limits allow. They are said as long as there is something to say. */
-function judgeLimits({ objective, awakeRoom }: ModelFacts): Verdict[] {
+function judgeLimits({ objective, awakeRoom, sleepRoom }: ModelFacts): Verdict[] {
   return [
     ...(objective === undefined ? [] : [{ type: OBJECTIVE, ...objective }]),
     ...(awakeRoom === undefined ? [] : [{ type: AWAKE_ROOM, ...awakeRoom }]),
+    ...(sleepRoom === undefined ? [] : [{ type: SLEEP_ROOM, ...sleepRoom }]),
   ];
 }
 
 function isAboutLimits(type: string): boolean {
-  return type === OBJECTIVE || type === AWAKE_ROOM;
+  return type === OBJECTIVE || type === AWAKE_ROOM || type === SLEEP_ROOM;
 }
 
 function judgePinned({ pin }: ModelFacts): Verdict {
@@ -110,13 +112,19 @@ function judgePinned({ pin }: ModelFacts): Verdict {
     case 'refused':
       return verdict('Pinned', 'False', pin.reason, pin.message);
     case 'resolving':
-      return verdict('Pinned', 'Unknown', 'Resolving', 'The weights are being read.');
+      return verdict(
+        'Pinned',
+        'Unknown',
+        'Resolving',
+        pin.after === undefined ? 'The weights are being read.' : sayLeaving(pin.after),
+      );
   }
 }
 
 function judgeName({ nameOwner, model }: ModelFacts): Verdict {
   const { servedName } = model.spec;
-  if (nameOwner === undefined) return verdict('NameTaken', 'False', 'NameFree', `It answers to ${servedName}.`);
+  if (nameOwner === undefined)
+    return verdict('NameTaken', 'False', 'NameFree', `No older Model has the name ${servedName}.`);
   const message = `The Model ${nameOwner} is older and answers to ${servedName}. Make this one again with another servedName.`;
   return verdict('NameTaken', 'True', 'NameTaken', message);
 }
@@ -124,8 +132,9 @@ function judgeName({ nameOwner, model }: ModelFacts): Verdict {
 function judgeUpdated({ pin, state, trialFailure }: ModelFacts): Verdict {
   const { stable, candidate } = state;
   if (candidate !== undefined && trialFailure !== undefined) {
-    const message = `${candidate} failed, so ${stable ?? 'nothing'} goes on answering: ${trialFailure.message} It is tried again after a while; change spec.version to mend it.`;
-    return verdict('Updated', 'False', 'CandidateFailed', message);
+    const said = `${candidate} failed, so ${stable ?? 'nothing'} goes on answering: ${trialFailure.message}`;
+    const advice = 'It is tried again after a while; change spec.version to mend it.';
+    return verdict('Updated', 'False', 'CandidateFailed', sayBefore(said, advice));
   }
   if (candidate !== undefined) {
     return verdict(
@@ -144,7 +153,7 @@ function judgeUpdated({ pin, state, trialFailure }: ModelFacts): Verdict {
 function judgeReady(facts: ModelFacts): Verdict {
   const { state, missingPools, slotTrouble, model, view } = facts;
   const no = (reason: string, message: string) => verdict('Ready', 'False', reason, message);
-  if (facts.nameOwner !== undefined || state.stable === undefined) return judgeUnserved(facts);
+  if (facts.nameOwner !== undefined || facts.isBeyondTable || state.stable === undefined) return judgeUnserved(facts);
   if (view === undefined) return recallReady(facts);
   if (view.baseUrl !== undefined) return judgeUpstream(view, view.baseUrl);
   if (missingPools.length === model.spec.pools.length) {
@@ -167,9 +176,10 @@ function recallReady({ model: { status } }: ModelFacts): Verdict {
   return verdict('Ready', 'False', 'Unplanned', 'Routers are about to be told of it.');
 }
 
-function judgeUnserved({ nameOwner, pin, model }: ModelFacts): Verdict {
+function judgeUnserved({ nameOwner, isBeyondTable, pin, model }: ModelFacts): Verdict {
   const no = (reason: string, message: string) => verdict('Ready', 'False', reason, message);
   if (nameOwner !== undefined) return no('NameTaken', `The Model ${nameOwner} answers to ${model.spec.servedName}.`);
+  if (isBeyondTable) return no('TooManyModels', TOO_MANY);
   return pin.type === 'refused' ? no(pin.reason, pin.message) : no('NotPinned', 'No version is pinned yet.');
 }
 

@@ -135,7 +135,8 @@ class KnownObjects implements ObjectWatch {
     if (revision === undefined) this.#modelOfRevision.delete(name);
     else this.#modelOfRevision.set(name, revision.spec.modelName);
     if (revision?.spec.remote !== undefined) this.#options.add('Upstream', name);
-    if (revision?.spec.weights?.fileSet !== undefined) this.#options.add('ModelRevision', name);
+    const isGoing = revision?.metadata.deletionTimestamp !== undefined;
+    if (isGoing || revision?.spec.weights?.fileSet !== undefined) this.#options.add('ModelRevision', name);
     if (model !== undefined) this.#options.add('Model', model);
   }
 

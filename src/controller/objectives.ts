@@ -20,7 +20,7 @@ import type { Cluster } from '../ports/cluster.ts';
 import type { Fleet } from './fleet.ts';
 import { maySleep, slotEngineOf } from './launch.ts';
 import { OBJECTIVE } from './model-status.ts';
-import { findNameOwners } from './served-names.ts';
+import { findServed } from './served-names.ts';
 
 export interface Objectives {
   /** Undefined: nothing of its own answers yet. */
@@ -117,7 +117,7 @@ function shortestSleep(model: Model, cluster: Cluster): number | undefined {
 
 function listOthers({ metadata, spec }: Model, cluster: Cluster): Model[] {
   const pools = new Set(spec.pools);
-  return [...findNameOwners(cluster.list(kinds.Model)).values()].filter(
+  return [...findServed(cluster.list(kinds.Model))].filter(
     (other) => other.metadata.name !== metadata.name && other.spec.pools.some((pool) => pools.has(pool)),
   );
 }

@@ -1,18 +1,18 @@
 // One reading of the world for the planners: objects from the cache, reports of agents, demand of routers, one clock reading.
 // Immutable, with every age brought up to now. Decides nothing and asks nobody.
 import { kinds, type Pod } from '../api/kinds.ts';
-import type { InstanceReport } from '../api/link.ts';
+import { type InstanceReport, ROUTER_SERVICE_ACCOUNT } from '../api/link.ts';
 import type { Model } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
 import type { Pool } from '../api/pool.ts';
-import { isNodeLost } from '../core/plan/node-loss.ts';
+import { type AgeOf, isNodeLost } from '../core/plan/node-loss.ts';
 import type { RoutedSlot } from '../core/plan/routing.ts';
 import { isTroubledHere } from '../core/plan/slot-trouble.ts';
 import { awakeIn, type InstanceView, type ModelLoad } from '../core/plan/snapshot.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import { AGENT_LOST_MS_MAX, SLOT_PATIENCE_MS } from './bounds.ts';
 import { type AgentRecord, ageOfLoads, type Fleet, isOutdated, listLacking, sumLoads } from './fleet.ts';
-import { findNameOwners } from './served-names.ts';
+import { findServed } from './served-names.ts';
 import { flavourField, flavourOf } from './slot-flavour.ts';
 import { dataAddressOf, hasEnded, isLeaving, isReady, poolUidOf } from './slot-pod.ts';
 
@@ -38,7 +38,7 @@ export interface SlotCounts {
 export interface World {
   readonly nowMs: number;
   readonly wallMs: number;
-  /** Models that have their name and are not being deleted. */
+  /** Models that have their name and a place in the table, and are not being deleted. */
   readonly models: readonly LiveModel[];
   readonly revisions: ReadonlyMap<string, ModelRevision>;
   readonly pools: ReadonlyMap<string, Pool>;
@@ -52,8 +52,8 @@ export interface World {
   readonly loads: ReadonlyMap<string, ModelLoad>;
   /** Age of what routers said last: of the freshest and of the stalest. */
   readonly loadAgeMs: { readonly newest: number; readonly oldest: number };
-  /** Every Ready slot and a router have been heard. */
-  readonly isEverySlotKnown: boolean;
+  /** Every Ready slot and every Ready router Pod have been heard, and one router at least. */
+  readonly isEverybodyHeard: boolean;
 }
 
 export const noSlots: SlotCounts = { existing: 0, coming: 0, late: 0, leaving: 0, comingFlavours: [] };
@@ -62,8 +62,8 @@ export const noLoad: ModelLoad = { queued: 0, inFlight: 0, oldestQueuedMs: 0, wa
 export interface ObservedAt {
   readonly nowMs: number;
   readonly wallMs: number;
-  /** When this controller started, by the wall. */
-  readonly startedWallMs: number;
+  /** Never older than this controller: whoever was late before it has its time anew. */
+  readonly ageOf: AgeOf;
 }
 
 export function observeWorld(cluster: Cluster, fleet: Fleet, time: ObservedAt): World {
@@ -74,7 +74,6 @@ export function observeWorld(cluster: Cluster, fleet: Fleet, time: ObservedAt): 
   const revisions = new Map(cluster.list(kinds.ModelRevision).map((revision) => [revision.metadata.name, revision]));
   const slots: RoutedSlot[] = [];
   const slotCounts = new Map<string, SlotCounts>();
-  let isEverySlotKnown = fleet.hasMetRouter();
   for (const pod of cluster.list(kinds.Pod)) {
     const pool = poolNames.get(poolUidOf(pod) ?? '');
     if (pool === undefined) continue;
@@ -83,7 +82,6 @@ export function observeWorld(cluster: Cluster, fleet: Fleet, time: ObservedAt): 
       pool,
       countSlot(slotCounts.get(pool), pod, isComing(pod, record) ? { isLate: isLate(pod, time) } : undefined),
     );
-    if (isReady(pod) && !isLeaving(pod) && record?.hasReported !== true) isEverySlotKnown = false;
     const slot =
       record === undefined ? undefined : viewSlot(pod, { pool, isGoing: goingPools.has(pool) }, record, nowMs);
     if (slot !== undefined) slots.push(slot);
@@ -99,7 +97,7 @@ export function observeWorld(cluster: Cluster, fleet: Fleet, time: ObservedAt): 
     slotCounts,
     loads: sumLoads(fleet.routers.values(), nowMs),
     loadAgeMs: ageOfLoads(fleet.routers, nowMs),
-    isEverySlotKnown,
+    isEverybodyHeard: isEverybodyHeard(cluster.list(kinds.Pod), fleet, poolNames),
   };
 }
 
@@ -118,15 +116,26 @@ function countSlot(
   };
 }
 
+/** Routers that are no Pods, as on one machine, are not waited for by name. */
+function isEverybodyHeard(pods: readonly Pod[], fleet: Fleet, pools: ReadonlyMap<string | undefined, string>): boolean {
+  const routers = new Set([...fleet.routers.values()].map(({ session }) => session.identity.podUid));
+  const isHeard = (pod: Pod) => {
+    const { uid = '' } = pod.metadata;
+    if (pools.has(poolUidOf(pod))) return fleet.agents.get(uid)?.hasReported === true;
+    return pod.spec.serviceAccountName !== ROUTER_SERVICE_ACCOUNT || routers.has(uid);
+  };
+  return fleet.hasMetRouter() && pods.every((pod) => !isReady(pod) || isLeaving(pod) || isHeard(pod));
+}
+
 function isGoing({ metadata }: Pool): boolean {
   return metadata.deletionTimestamp !== undefined;
 }
 
 function listLiveModels(cluster: Cluster, revisions: ReadonlyMap<string, ModelRevision>): LiveModel[] {
   const models = cluster.list(kinds.Model);
-  const owners = findNameOwners(models);
+  const served = findServed(models);
   return models
-    .filter((model) => owners.get(model.spec.servedName) === model)
+    .filter((model) => served.has(model))
     .map((model) => ({
       name: model.metadata.name,
       model,
@@ -144,9 +153,8 @@ function isComing(pod: Pod, record: AgentRecord | undefined): boolean {
   return !isTroubledHere(pod) && !isNodeLost(pod);
 }
 
-function isLate(pod: Pod, { wallMs, startedWallMs }: ObservedAt): boolean {
-  const createdMs = Date.parse(pod.metadata.creationTimestamp ?? '') || 0;
-  return wallMs - Math.max(createdMs, startedWallMs) > SLOT_PATIENCE_MS;
+function isLate(pod: Pod, { ageOf }: ObservedAt): boolean {
+  return ageOf(pod, Date.parse(pod.metadata.creationTimestamp ?? '')) > SLOT_PATIENCE_MS;
 }
 
 /** Undefined: nothing is known of it, or it is away for too long. */

@@ -48,6 +48,8 @@ export interface ControllerOptions {
   readonly slotKeyRotationMs: number;
   /** Decides what should be awake. Missing: the product's own; comparisons and recordings bring another one. */
   readonly planner?: FleetPlanner | undefined;
+  /** Its start waits for something that was not to be had, and tries again. */
+  onStartTrouble?(sentence: string): void;
   readonly release: string;
   /** What `stoker explain` has to show. */
   readonly adminToken: string;

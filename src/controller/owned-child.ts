@@ -4,9 +4,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ClusterObject, KindRef } from '../api/group.ts';
 import type { ClusterError } from '../ports/cluster.ts';
-import { CHILD_LOOK_MS } from './bounds.ts';
+import { CHILD_LOOK_MS, PREDECESSOR_LOOK_MS } from './bounds.ts';
 import type { ControllerOptions } from './options.ts';
-import { controllerOf } from './ownership.ts';
+import { controllerOf, isOfPredecessor } from './ownership.ts';
 import { outcomeOfError } from './status.ts';
 import { done, type Outcome } from './work-queue.ts';
 
@@ -39,7 +39,8 @@ export async function keepChild<T extends WantedChild>(
   if (isFresh && isDeepStrictEqual(last.spec, wanted.spec)) return done;
   const found = await cluster.read(kind, wanted.metadata.name, signal);
   if (!found.ok && found.error.reason !== 'NotFound') return outcomeOfError(found.error);
-  if (found.ok && controllerOf(found.value)?.uid !== owner) return { type: 'foreign' };
+  const inTheWay = found.ok ? findInTheWay(found.value, wanted) : undefined;
+  if (inTheWay !== undefined) return inTheWay;
   if (!found.ok || !isDeepStrictEqual(found.value.spec, wanted.spec)) {
     const written = found.ok
       ? await cluster.patch(kind, wanted.metadata.name, { spec: wanted.spec }, { signal })
@@ -48,6 +49,13 @@ export async function keepChild<T extends WantedChild>(
   }
   seen.set(key, { spec: wanted.spec, seenMs: clock.nowMs() });
   return done;
+}
+
+/** What another owner of the same name had before goes by itself. */
+function findInTheWay(found: ClusterObject, wanted: ClusterObject): ChildOutcome | undefined {
+  const ours = controllerOf(wanted);
+  if (isOfPredecessor(found, ours)) return { type: 'again', afterMs: PREDECESSOR_LOOK_MS };
+  return controllerOf(found)?.uid === ours?.uid ? undefined : { type: 'foreign' };
 }
 
 /** The child of this name goes if it is the owner's. Looks as rarely as keepChild. A right that is missing is

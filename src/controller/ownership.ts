@@ -24,3 +24,10 @@ export function findOwned<T extends ClusterObject>(objects: readonly T[], owner:
 export function controllerOf(object: ClusterObject): OwnerReference | undefined {
   return object.metadata.ownerReferences?.find((owner) => owner.controller === true);
 }
+
+/** Whether it was made for the owner that had the same name before. Kubernetes is about to collect it. */
+export function isOfPredecessor(found: ClusterObject, ours: OwnerReference | undefined): boolean {
+  const theirs = controllerOf(found);
+  if (theirs === undefined || ours === undefined || theirs.uid === ours.uid) return false;
+  return theirs.apiVersion === ours.apiVersion && theirs.kind === ours.kind && theirs.name === ours.name;
+}

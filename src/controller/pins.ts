@@ -11,14 +11,15 @@ import { isRefusedAddress, literalHost } from '../api/upstream-address.ts';
 import { isDownloaded } from '../api/weight-sources.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 import type { WeightsError } from '../ports/weights.ts';
-import { PIN_RETRY_MS_MIN } from './bounds.ts';
+import { PIN_RETRY_MS_MIN, PREDECESSOR_LOOK_MS, UNSEEN_MS_MAX } from './bounds.ts';
 import { pinEngine } from './engine-pin.ts';
 import { API_KEY_ANNOTATION, PATH_ANNOTATION } from './launch.ts';
 import type { ControllerOptions } from './options.ts';
-import { findOwned, ownedBy } from './ownership.ts';
+import { controllerOf, findOwned, isOfPredecessor, ownedBy } from './ownership.ts';
 import { pinDownload } from './pin-download.ts';
 import { pinImage } from './pin-image.ts';
 import { refusalOf } from './refusals.ts';
+import { isKeptFor, REVISION_FINALIZER } from './revision-hold.ts';
 import { keepSecret, noteSecret, SOURCE_SECRET_ANNOTATION } from './source-secret.ts';
 import { outcomeOfError } from './status.ts';
 import { isPinnedFor, keyOrigin, VERSION_ANNOTATION, versionKey } from './version-key.ts';
@@ -28,7 +29,8 @@ import { done, type Outcome } from './work-queue.ts';
 const CONTEXT_LENGTH_UNSET_MAX = 8192;
 
 export type PinState =
-  | { readonly type: 'resolving' }
+  /** `after` is the revision that has to go before. */
+  | { readonly type: 'resolving'; readonly after?: string }
   | { readonly type: 'pinned'; readonly revision: string }
   | { readonly type: 'refused'; readonly reason: string; readonly message: string };
 
@@ -46,33 +48,60 @@ interface Refusal {
 }
 
 export function createPins(options: ControllerOptions, onChange: (model: string) => void): Pins {
-  const { cluster } = options;
+  const { cluster, clock } = options;
   /** By uid of the Model: why the version with this key cannot be pinned. */
   const refusals = new Map<string, Refusal & { readonly key: string }>();
+  /** By uid of the Model: the version that was pinned, and when, until the cache shows its revision. */
+  const unseen = new Map<string, { readonly key: string; readonly atMs: number }>();
   const stateOf = (model: Model): PinState => {
+    const { uid = '' } = model.metadata;
     const key = versionKey(model);
-    const found = findPinned(cluster, model, key);
-    if (found !== undefined) return { type: 'pinned', revision: found.metadata.name };
-    const refusal = refusals.get(model.metadata.uid ?? '');
+    const found = listPinned(cluster, model, key).find(
+      (revision) => revision.metadata.deletionTimestamp === undefined || isKeptFor(revision, model),
+    );
+    if (found !== undefined) {
+      unseen.delete(uid);
+      return { type: 'pinned', revision: found.metadata.name };
+    }
+    const refusal = refusals.get(uid);
     if (refusal?.key === key) return { type: 'refused', reason: refusal.reason, message: refusal.message };
-    return { type: 'resolving' };
+    const leaver = findLeaver(cluster, model, key);
+    return { type: 'resolving', ...(leaver === undefined ? {} : { after: leaver.metadata.name }) };
+  };
+  /** Sources are not asked again for what was made a moment ago, nor for what cannot be made yet. */
+  const whatIsAwaited = (model: Model, key: string): Outcome | undefined => {
+    const made = unseen.get(model.metadata.uid ?? '');
+    const restMs = made?.key === key ? made.atMs + UNSEEN_MS_MAX - clock.nowMs() : 0;
+    if (restMs > 0) return { type: 'again', afterMs: restMs };
+    const isInTheWay = findLeaver(cluster, model, key) !== undefined;
+    return isInTheWay ? { type: 'again', afterMs: PREDECESSOR_LOOK_MS } : undefined;
+  };
+  /** Of a revision that was made the cache tells. */
+  const note = ({ metadata: { name, uid = '' } }: Model, key: string, refusal: Refusal | undefined) => {
+    const wasRefused = refusals.delete(uid);
+    if (refusal === undefined) unseen.set(uid, { key, atMs: clock.nowMs() });
+    else refusals.set(uid, { key, ...refusal });
+    if (wasRefused || refusal !== undefined) onChange(name);
   };
   return {
     stateOf,
-    forget: (uid) => void refusals.delete(uid),
+    forget(uid) {
+      refusals.delete(uid);
+      unseen.delete(uid);
+    },
     async reconcile(name, signal) {
       const model = cluster.get(kinds.Model, name);
       if (model === undefined || model.metadata.deletionTimestamp !== undefined) return done;
       if (stateOf(model).type === 'pinned') return done;
       const key = versionKey(model);
+      const wait = whatIsAwaited(model, key);
+      if (wait !== undefined) return wait;
       const pinned = await pin(model, key, { options, signal });
       signal.throwIfAborted();
       const { outcome, refusal } = judgePin(pinned);
       // What passes by itself is no verdict on the version.
       if (!pinned.ok && refusal === undefined) return outcome;
-      if (refusal === undefined) refusals.delete(model.metadata.uid ?? '');
-      else refusals.set(model.metadata.uid ?? '', { key, ...refusal });
-      onChange(name);
+      note(model, key, refusal);
       return outcome;
     },
   };
@@ -242,6 +271,7 @@ function frameRevision(
       labels: { 'stoker.dev/model': name },
       annotations,
       ownerReferences: [ownedBy(kinds.Model, model)],
+      finalizers: [REVISION_FINALIZER],
     },
     spec: { modelName: name, digest, ...pinned },
   };
@@ -265,6 +295,9 @@ async function makeRevision(
   if (made.error.reason !== 'AlreadyExists') return fail(outcomeOfError(made.error));
   const found = await cluster.read(kinds.ModelRevision, name, signal);
   if (!found.ok) return fail(outcomeOfError(found.error));
+  if (isLeaving(found.value, cluster) || isOfPredecessor(found.value, controllerOf(revision))) {
+    return fail({ type: 'failed', sentence: sayLeaving(name) });
+  }
   if (found.value.spec.digest !== revision.spec.digest || !isSameOwner(found.value, revision)) {
     const message = `There is a ModelRevision ${name} of something else. Delete it.`;
     return fail({ reason: 'RevisionTaken', message });
@@ -276,6 +309,18 @@ async function makeRevision(
   return patched.ok ? ok(undefined) : fail(outcomeOfError(patched.error));
 }
 
+/** One that is in use stays, whoever deletes it. */
+function isLeaving(revision: ModelRevision, cluster: ControllerOptions['cluster']): boolean {
+  if (revision.metadata.deletionTimestamp === undefined) return false;
+  const model = cluster.get(kinds.Model, revision.spec.modelName);
+  return model === undefined || !isKeptFor(revision, model);
+}
+
+/** It passes: the name is free once it is gone. */
+export function sayLeaving(revision: string): string {
+  return `The ModelRevision ${revision} from before is still being deleted. The version is pinned once it is gone.`;
+}
+
 function isSameOwner(a: ModelRevision, b: ModelRevision): boolean {
   return isDeepStrictEqual(
     a.metadata.ownerReferences?.map(({ uid }) => uid),
@@ -283,8 +328,16 @@ function isSameOwner(a: ModelRevision, b: ModelRevision): boolean {
   );
 }
 
-function findPinned(cluster: ControllerOptions['cluster'], model: Model, key: string): ModelRevision | undefined {
-  return findOwned(cluster.list(kinds.ModelRevision), model).find(
-    (revision) => isPinnedFor(revision, key) && revision.metadata.deletionTimestamp === undefined,
+/** Those that are being deleted, too. */
+function listPinned(cluster: ControllerOptions['cluster'], model: Model, key: string): ModelRevision[] {
+  return findOwned(cluster.list(kinds.ModelRevision), model).filter((revision) => isPinnedFor(revision, key));
+}
+
+/** One of the same version that is being deleted, or is about to be with the Model before. */
+function findLeaver(cluster: ControllerOptions['cluster'], model: Model, key: string): ModelRevision | undefined {
+  const ours = ownedBy(kinds.Model, model);
+  return (
+    listPinned(cluster, model, key)[0] ??
+    cluster.list(kinds.ModelRevision).find((one) => isPinnedFor(one, key) && isOfPredecessor(one, ours))
   );
 }

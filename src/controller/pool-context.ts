@@ -7,6 +7,7 @@ import type { CacheTrouble } from './compile-cache-volume.ts';
 import type { Fleet } from './fleet.ts';
 import type { ControllerOptions } from './options.ts';
 import type { SeenChildren } from './owned-child.ts';
+import type { PodAges } from './pod-ages.ts';
 import type { Refusal } from './refusals.ts';
 import type { SlotTemplate } from './slot-pod.ts';
 import type { Spare } from './spare.ts';
@@ -16,10 +17,11 @@ export interface PoolContext {
   readonly options: ControllerOptions;
   readonly fleet: Fleet;
   readonly steering: Steering;
+  readonly ages: PodAges;
   readonly template: () => SlotTemplate;
   /** Where the link listens in the controller's Pod. */
   readonly linkPort: number;
-  /** Of each pool: slots that were made and are not in the cache yet, and when. */
+  /** Of each pool: slots that were made and are not in the cache yet, and when each was last known to be there. */
   readonly made: Map<string, Map<string, number>>;
   readonly children: SeenChildren;
   readonly buffers: BufferContext['buffers'];

@@ -3,7 +3,7 @@
 import { kinds, type Pod } from '../api/kinds.ts';
 import type { Pool } from '../api/pool.ts';
 import { planSlots, type SlotsPlan } from '../core/plan/slots.ts';
-import { RESYNC_MS } from './bounds.ts';
+import { PREDECESSOR_LOOK_MS, RESYNC_MS } from './bounds.ts';
 import { keepCapacityBuffer } from './capacity-buffer.ts';
 import { findOwned } from './ownership.ts';
 import type { PoolContext } from './pool-context.ts';
@@ -31,7 +31,7 @@ export async function reconcilePool(name: string, context: PoolContext, signal: 
   const held = { kind: kinds.Pool, object: pool, finalizer: POOL_FINALIZER, isHeld: true };
   if (pool.metadata.finalizers?.includes(POOL_FINALIZER) !== true) return writeFinalizer(cluster, held, signal);
   const guarded = await keepNetworkPolicy(pool, context.linkPort, { ...context, seen: context.children, signal });
-  if (guarded.type !== 'done' && guarded.type !== 'failed') return guarded;
+  if (guarded.type === 'conflict') return guarded;
   return keepSlots(pool, { pods, guarded }, { context, signal });
 }
 
@@ -48,7 +48,7 @@ async function keepSlots(
 ): Promise<Outcome> {
   const { cluster } = context.options;
   const { name } = pool.metadata;
-  const unseen = listUnseen(name, pods, context);
+  const unseen = await listUnseen(name, pods, { context, signal });
   noteConnected(name, pods, context);
   const lacking = context.steering.lackingIn(name);
   const isAwaiting = findAwaiting(pool, context.options);
@@ -69,9 +69,9 @@ async function keepSlots(
   const gone = removed.type === 'done' ? plan.remove.map((slot) => slot.name) : [];
   const waitMs = noteSetbacks(pool, { pods, removed: gone, context });
   // Without its NetworkPolicy there is no new slot, nor while one that should go stays; those that there are go on.
-  const failure = [guarded, removed].find(({ type }) => type === 'failed');
+  const hindrance = [guarded, removed].find(({ type }) => type !== 'done');
   const look = { pods, unseen, plan };
-  if (plan.create > 0 && waitMs === 0 && failure === undefined) {
+  if (plan.create > 0 && waitMs === 0 && hindrance === undefined) {
     const reserved = await reserveSerial(pool, context, signal);
     if (!reserved.ok) return reserved.error;
     const flavour = lacking.length > 0 ? lacking[0] : chooseFlavour(flavours, listFlavours(pods));
@@ -79,7 +79,7 @@ async function keepSlots(
     return made.type === 'failed' ? report(reserved.value, { ...look, outcome: made }, { context, signal }) : made;
   }
   const afterMs = plan.create > 0 ? Math.min(waitMs, RESYNC_MS) : RESYNC_MS;
-  return report(pool, { ...look, outcome: failure ?? { type: 'again', afterMs } }, { context, signal });
+  return report(pool, { ...look, outcome: hindrance ?? { type: 'again', afterMs } }, { context, signal });
 }
 
 interface PoolLook {
@@ -104,7 +104,7 @@ async function report(
   const written = await writeStatus(cluster, { kind: kinds.Pool, object: pool, status }, signal);
   if (written.type !== 'done') return written;
   announce(pool, status, context);
-  return outcome;
+  return buffer.type === 'wait' && outcome.type === 'again' ? { type: 'again', afterMs: PREDECESSOR_LOOK_MS } : outcome;
 }
 
 /** Nodes are kept for as many as should stand free, and never for more than may be made. */

@@ -50,12 +50,11 @@ function recall({ metadata }: Pool, setbacks: PoolContext['setbacks']): PoolSetb
 }
 
 /** One after the other, and slower with each, so that what crashes everywhere does not fill a pool. */
-function waitAfterTroubled(pods: readonly Pod[], { fleet, options }: PoolContext): number {
+function waitAfterTroubled(pods: readonly Pod[], { fleet, options, ages }: PoolContext): number {
   const troubled = pods.filter((pod) => !isConnected(pod, fleet) && isTroubledHere(pod));
-  const { clock } = options;
-  const ages = pods.map(({ metadata }) => clock.wallMs() - (Date.parse(metadata.creationTimestamp ?? '') || 0));
-  const lastAtMs = clock.nowMs() - Math.min(...ages);
-  return troubled.length === 0 ? 0 : waitAfterSetbacks({ count: troubled.length, lastAtMs }, clock.nowMs());
+  const nowMs = options.clock.nowMs();
+  const lastAgeMs = Math.min(...pods.map((pod) => ages.ageOf(pod, Date.parse(pod.metadata.creationTimestamp ?? ''))));
+  return troubled.length === 0 ? 0 : waitAfterSetbacks({ count: troubled.length, lastAtMs: nowMs - lastAgeMs }, nowMs);
 }
 
 interface MadeSlots {

@@ -25,12 +25,26 @@ export function noteConnected(pool: string, pods: readonly Pod[], { fleet, optio
   }
 }
 
-/** Slots that were made a moment ago count, although the cache has not caught up. One that does not show for long is gone:
- * somebody deleted it before we looked. */
-export function listUnseen(pool: string, pods: readonly Pod[], { made, options }: PoolContext): string[] {
-  const names = made.get(pool) ?? new Map<string, number>();
+/**
+ * Slots that were made count, although the cache has not caught up: a watch may be silent for longer than anybody waits. Of one that
+ * does not show for long the server is asked, and only its word that there is none says that it is gone.
+ */
+export async function listUnseen(
+  pool: string,
+  pods: readonly Pod[],
+  { context, signal }: { readonly context: PoolContext; readonly signal: AbortSignal },
+): Promise<string[]> {
+  const { cluster, clock } = context.options;
+  const names = context.made.get(pool) ?? new Map<string, number>();
   for (const pod of pods) names.delete(pod.metadata.name);
-  for (const [name, madeMs] of names) if (options.clock.nowMs() - madeMs >= UNSEEN_MS_MAX) names.delete(name);
+  const late = [...names].filter(([, knownMs]) => clock.nowMs() - knownMs >= UNSEEN_MS_MAX);
+  for (const [name] of late) {
+    const read = await cluster.read(kinds.Pod, name, signal);
+    if (read.ok) names.set(name, clock.nowMs());
+    else if (read.error.reason === 'NotFound') names.delete(name);
+    // A server that does not answer is not asked for every slot. They count as before.
+    else break;
+  }
   return [...names.keys()];
 }
 
@@ -51,19 +65,21 @@ interface SlotUse {
 export function viewSlot(
   pod: Pod,
   { flavours, isAwaiting }: SlotUse,
-  { fleet, options, steering, template }: PoolContext,
+  { fleet, options, steering, template, ages }: PoolContext,
 ): PoolSlot {
   const record = fleet.agents.get(pod.metadata.uid ?? '');
   // A slot that dials an address we do not have any more can never reach us.
   const isLost = !isConnected(pod, fleet) && !isReady(pod) && linkUrlOf(pod) !== template().linkUrl;
   const sinceMs = record?.unusedSinceMs;
+  // One that never came up was never used.
+  const waitsMs = record === undefined ? ages.ageOf(pod, Date.parse(pod.metadata.creationTimestamp ?? '')) : 0;
   return {
     name: pod.metadata.name,
     isLeaving: isLeaving(pod),
     isBroken: hasEnded(pod) || isLost,
     isOccupied: isOccupied(record) || isAwaiting,
     isGivenUp: steering.isGivenUp(pod.metadata.name) || isUnwanted(flavourOf(pod), flavours),
-    unusedMs: sinceMs === undefined ? 0 : options.clock.nowMs() - sinceMs,
+    unusedMs: sinceMs === undefined ? waitsMs || 0 : options.clock.nowMs() - sinceMs,
     ...(record !== undefined && isOutdated(record)
       ? { outdatedIdleMs: requestIdleMs(record, options.clock.nowMs()) }
       : {}),

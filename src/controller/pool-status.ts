@@ -88,8 +88,8 @@ export function renderPoolStatus(
   };
 }
 
-function findTroubles({ spec }: Pool, pods: readonly Pod[], { fleet, options }: PoolContext): SlotTrouble[] {
-  const common = { mayGrow: pods.length < spec.slots.max, wallMs: options.clock.wallMs() };
+function findTroubles({ spec }: Pool, pods: readonly Pod[], { fleet, ages }: PoolContext): SlotTrouble[] {
+  const common = { mayGrow: pods.length < spec.slots.max, ageOf: ages.ageOf };
   return pods.flatMap((pod) => {
     if (isLeaving(pod)) return findDeparture(pod, common) ?? [];
     return findTrouble(pod, { ...common, isReached: isConnected(pod, fleet) }) ?? [];
@@ -127,7 +127,7 @@ function judgeAgents(records: readonly AgentRecord[], pods: readonly Pod[]): Ver
     return { type: 'AgentOutdated', status: 'False', reason: 'AllCurrent', message: 'Every agent can be commanded.' };
   }
   const message = `The agents of ${names.join(', ')} are of a release that this controller cannot command. They serve what they have, and are replaced one after the other when no request came for a while.`;
-  return { type: 'AgentOutdated', status: 'True', reason: 'AgentOutdated', message: message.slice(0, 1024) };
+  return { type: 'AgentOutdated', status: 'True', reason: 'AgentOutdated', message };
 }
 
 function judgeTroubles([first, ...others]: readonly Trouble[]): Verdict {
@@ -139,7 +139,7 @@ function judgeTroubles([first, ...others]: readonly Trouble[]): Verdict {
     type: 'SlotTrouble',
     status: 'True',
     reason: first.reason,
-    message: `${first.message}${more}`.slice(0, 1024),
+    message: `${first.message}${more}`,
   };
 }
 
@@ -163,7 +163,7 @@ function judgeEnding({ metadata: { name } }: Pool, { pods, trouble }: SlotFacts)
     names.length === 0 ? 'slots that were just made' : `the Pods of its slots: ${names.join(', ')}${more}`;
   const next = trouble?.message ?? 'They answer what they have, and end by themselves.';
   const message = `The Pool ${name} is being deleted and waits for ${awaited}. ${next}`;
-  return { type: 'Ready', status: 'False', reason: 'Deleting', message: message.slice(0, 1024) };
+  return { type: 'Ready', status: 'False', reason: 'Deleting', message };
 }
 
 function judgeReady(pool: Pool, facts: SlotFacts): Verdict {
@@ -175,5 +175,5 @@ function judgeReady(pool: Pool, facts: SlotFacts): Verdict {
     return { type: 'Ready', status: 'True', reason: connected === 0 ? 'Empty' : 'SlotsConnected', message };
   }
   const { reason = 'SlotsStarting', message = 'Slots are starting.' } = trouble ?? {};
-  return { type: 'Ready', status: 'False', reason, message: message.slice(0, 1024) };
+  return { type: 'Ready', status: 'False', reason, message };
 }

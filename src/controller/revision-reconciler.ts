@@ -9,6 +9,7 @@ import type { ModelRevision, ModelRevisionStatus } from '../api/model-revision.t
 import { probeKey } from './launch.ts';
 import type { World } from './observe.ts';
 import type { ControllerOptions } from './options.ts';
+import type { RevisionHold } from './revision-hold.ts';
 import type { Staging, StagingView } from './staging.ts';
 import { writeStatus } from './status.ts';
 import type { Steering } from './steering.ts';
@@ -23,13 +24,16 @@ export interface RevisionContext {
   readonly options: ControllerOptions;
   readonly steering: Steering;
   readonly staging: Staging;
+  readonly hold: RevisionHold;
 }
 
 export async function reconcileRevision(name: string, context: RevisionContext, signal: AbortSignal): Promise<Outcome> {
   const { cluster, clock } = context.options;
   const revision = cluster.get(kinds.ModelRevision, name);
+  if (revision === undefined) return done;
+  const released = await context.hold.releaseOrphan(revision, signal);
   const world = context.steering.world();
-  if (revision === undefined || world === undefined) return done;
+  if (released.type !== 'done' || world === undefined) return released;
   const reports = listReports(world, name);
   const probes = addProbes(revision.status?.probes ?? [], reports);
   const staging = await context.staging.look(revision, findLost(world, name, context.options), signal);

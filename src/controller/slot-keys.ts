@@ -35,7 +35,7 @@ export function deriveSlotKey(seed: Uint8Array, podUid: string, version: number)
 /** Reads the seed, or makes it. Tries until it has one; rejects only when `signal` aborts. */
 export async function loadKeySource(
   cluster: Cluster,
-  { clock, rng, log }: { clock: Clock; rng: Rng; log: Log },
+  { clock, rng, log, onTrouble }: { clock: Clock; rng: Rng; log: Log; onTrouble?(sentence: string): void },
   signal: AbortSignal,
 ): Promise<KeySource> {
   for (let attempt = 0; ; attempt += 1) {
@@ -43,6 +43,7 @@ export async function loadKeySource(
     if (source.ok) return source.value;
     signal.throwIfAborted();
     log.warn({ secret: SEED_SECRET, attempt, error: source.error }, 'the seed of the slot keys is not to be had yet');
+    onTrouble?.(`The seed of the slot keys (the Secret ${SEED_SECRET}) is not to be had: ${source.error}`);
     await delay(clock, backoffDelayMs({ ...RETRY_BACKOFF, attempt, rng }), signal);
   }
 }

@@ -8,7 +8,7 @@ import type { PoolContext } from './pool-context.ts';
 import { forgetFailure, noteFailure } from './pool-setbacks.ts';
 import { renderFlavouredPod } from './slot-flavour.ts';
 import { renderSlotPod } from './slot-pod.ts';
-import { outcomeOfError, versionOf } from './status.ts';
+import { outcomeOfError, patchStatusOver } from './status.ts';
 import { done, type Outcome } from './work-queue.ts';
 
 /** The cache is a moment behind. */
@@ -32,11 +32,10 @@ export async function reserveSerial(
   { options }: PoolContext,
   signal: AbortSignal,
 ): Promise<Result<Pool, Outcome>> {
-  const reserved = await options.cluster.patchStatus(
-    kinds.Pool,
-    pool.metadata.name,
-    { nextSerial: serialOf(pool) + 1 },
-    { ...versionOf(pool), signal },
+  const reserved = await patchStatusOver(
+    options.cluster,
+    { kind: kinds.Pool, object: pool, patch: { nextSerial: serialOf(pool) + 1 } },
+    signal,
   );
   return reserved.ok ? reserved : fail(outcomeOfError(reserved.error));
 }

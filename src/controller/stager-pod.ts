@@ -169,21 +169,17 @@ export function stagedRevisionOf({ metadata }: Pod): string | undefined {
 export interface StagerEnd {
   readonly reason: string;
   readonly message: string;
-  /** By the wall; undefined when nobody said. */
-  readonly endedMs: number | undefined;
 }
 
 /** Why a stager failed, in its own last words or in those of Kubernetes. */
 export function stagerEndOf({ status }: Pod): StagerEnd {
   const state = status?.containerStatuses?.[0]?.state ?? {};
   const terminated = 'terminated' in state ? asRecord(state.terminated) : {};
-  const endedMs = Date.parse(String(terminated.finishedAt ?? ''));
   const said = parseLastWords(String(terminated.message ?? ''));
   const why = status?.message ?? `Its exit code was ${String(terminated.exitCode ?? 'not told')}.`;
   return {
     reason: said?.reason ?? status?.reason ?? 'StagerFailed',
     message: said?.message ?? `The Pod that downloads the weights failed. ${why}`,
-    endedMs: Number.isNaN(endedMs) ? undefined : endedMs,
   };
 }
 

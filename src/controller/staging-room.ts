@@ -5,6 +5,7 @@ import { kinds } from '../api/kinds.ts';
 import { type InstanceReport, residentRungs } from '../api/link.ts';
 import type { Model } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
+import type { AgeOf } from '../core/plan/node-loss.ts';
 import { guessChance, planRoom, type RoomPlan, type SetHold, type StoredSet } from '../core/plan/weights-eviction.ts';
 import { renderBytes } from '../lib/units.ts';
 import { STAGE_START_MS } from './bounds.ts';
@@ -25,6 +26,7 @@ export interface StagingWorld {
   isComplete(): boolean;
   /** Requests wait for this revision, or a person wants it up. */
   isWanted(model: Model, revision: string): boolean;
+  readonly ageOf: AgeOf;
 }
 
 export type RoomAnswer =

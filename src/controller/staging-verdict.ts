@@ -1,5 +1,5 @@
 // What is said of the files of a revision: the condition of a look, and what that means for pools, callers and people. Pure.
-import type { Condition } from '../api/group.ts';
+import { type Condition, sayBefore } from '../api/group.ts';
 import type { Model } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
 import type { Pool } from '../api/pool.ts';
@@ -26,9 +26,6 @@ const NO_NODE = 'NoNode';
 
 /** Why there is no volume to bring files to. */
 export type VolumeAbsence = 'NoVolume' | 'HostPathRefused' | 'NoSlot';
-
-/** As the schema of a condition says. */
-const MESSAGE_CHARS_MAX = 1024;
 
 export interface StagingLook {
   readonly model: Model | undefined;
@@ -57,7 +54,7 @@ export function judgeStaging(
   }
   const running = steps.flatMap((step) => (step.type === 'running' ? (step.advance ?? []) : []));
   const sentences = [describeAdvance(running, size), ...(held === undefined ? [] : [held.message])];
-  return { ...frame, status: 'False', reason: 'Staging', message: sentences.join(' ').slice(0, MESSAGE_CHARS_MAX) };
+  return { ...frame, status: 'False', reason: 'Staging', message: sentences.join(' ') };
 }
 
 function explainAbsence(absence: VolumeAbsence, pool: string): { readonly reason: string; readonly message: string } {
@@ -85,8 +82,9 @@ function describeAdvance(running: readonly StagingAdvance[], size: string): stri
   return `Staging ${percent} % of ${size}${left}`;
 }
 
-export function sayTriedAgain(message: string): string {
-  return `${message} It is tried again, after ${renderDuration(STAGE_BACKOFF.capMs)} at most.`;
+export function sayTriedAgain(said: string, advice: string | undefined): string {
+  const next = `It is tried again, after ${renderDuration(STAGE_BACKOFF.capMs)} at most.`;
+  return sayBefore(said, advice === undefined ? next : `${advice} ${next}`);
 }
 
 /** Whether all slots of a pool find what the revision needs. */

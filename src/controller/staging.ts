@@ -5,6 +5,7 @@ import { kinds, type Pod } from '../api/kinds.ts';
 import type { Model } from '../api/model.ts';
 import { type ModelRevision, STAGED_MAX } from '../api/model-revision.ts';
 import type { Pool } from '../api/pool.ts';
+import type { AgeOf } from '../core/plan/node-loss.ts';
 import { findStagerTrouble } from '../core/plan/stager-trouble.ts';
 import { backoffCeilingMs } from '../lib/backoff.ts';
 import { STAGE_BACKOFF } from './bounds.ts';
@@ -31,7 +32,7 @@ import {
   sayTriedAgain,
   type VolumeAbsence,
 } from './staging-verdict.ts';
-import { outcomeOfError, versionOf } from './status.ts';
+import { outcomeOfError, patchStatusOver } from './status.ts';
 import { isHostPathRefused, isNodeLocal, weightsKeyOf } from './weight-volumes.ts';
 import { done, type Outcome } from './work-queue.ts';
 
@@ -75,6 +76,14 @@ interface Errand {
   readonly isStaged: boolean;
 }
 
+interface Failure {
+  readonly revision: string;
+  readonly uid: string;
+  readonly count: number;
+  /** When the last one was seen, by our own time: the clock of its node may be hours off. */
+  readonly seenMs: number;
+}
+
 export function createStaging(
   options: ControllerOptions,
   template: () => StagerTemplate,
@@ -88,12 +97,14 @@ class Stagers implements Staging {
   readonly #template: () => StagerTemplate;
   readonly #progress: StagingProgress;
   readonly #room: WeightRoom;
-  /** By Pod name: tries that failed, and why the last one did. */
-  readonly #failures = new Map<string, { readonly revision: string; readonly uid: string; readonly count: number }>();
+  readonly #ageOf: AgeOf;
+  /** By Pod name: tries that failed. */
+  readonly #failures = new Map<string, Failure>();
 
   constructor(options: ControllerOptions, template: () => StagerTemplate, world: StagingWorld) {
     this.#options = options;
     this.#template = template;
+    this.#ageOf = world.ageOf;
     this.#progress = createStagingProgress(options.progress, options.clock);
     this.#room = createWeightRoom(options, world, this.#progress.bytesPerMs);
   }
@@ -206,7 +217,7 @@ class Stagers implements Staging {
   }
 
   #findHeld(pod: Pod): StagingStep | undefined {
-    const trouble = findStagerTrouble(pod, this.#options.clock.wallMs());
+    const trouble = findStagerTrouble(pod, this.#ageOf);
     return trouble === undefined ? undefined : { type: 'held', ...trouble, outcome: troubleAgain };
   }
 
@@ -250,7 +261,7 @@ class Stagers implements Staging {
   /** Another stager makes room on the volume just now, and may take this set away: what it finds there counts only after that. */
   #isThreatened({ spec, metadata }: ModelRevision, key: string): boolean {
     const digest = spec.weights?.sha256 ?? '';
-    const { cluster, clock } = this.#options;
+    const { cluster } = this.#options;
     return cluster.list(kinds.Pod).some((pod) => {
       const other = stagedRevisionOf(pod);
       if (other === undefined || other === metadata.name || !isAtWork(pod)) return false;
@@ -258,7 +269,7 @@ class Stagers implements Staging {
       // Who downloads has made its room.
       if (this.#progress.advanceOf(pod.metadata.name) !== undefined) return false;
       const startedMs = Date.parse(pod.status?.startTime ?? '');
-      return pod.status?.phase !== 'Running' || !(clock.wallMs() - startedMs > ROOM_MS_MAX);
+      return pod.status?.phase !== 'Running' || !(this.#ageOf(pod, startedMs) > ROOM_MS_MAX);
     });
   }
 
@@ -275,8 +286,8 @@ class Stagers implements Staging {
       const { stagedIn = [] } = revision.status ?? {};
       if (!digests.includes(revision.spec.weights?.sha256 ?? '') || !stagedIn.includes(key)) continue;
       const { name } = revision.metadata;
-      const status = { stagedIn: stagedIn.filter((one) => one !== key) };
-      const written = await cluster.patchStatus(kinds.ModelRevision, name, status, { ...versionOf(revision), signal });
+      const patch = { stagedIn: stagedIn.filter((one) => one !== key) };
+      const written = await patchStatusOver(cluster, { kind: kinds.ModelRevision, object: revision, patch }, signal);
       if (!written.ok) return outcomeOfError(written.error);
       this.#options.metrics.count('weightEvictions', {});
       const message = `Its files make room for others on the volume ${key}.`;
@@ -290,18 +301,18 @@ class Stagers implements Staging {
   async #judgeFailed({ revision, model }: Errand, pod: Pod, signal: AbortSignal): Promise<StagingStep> {
     const { name, uid = '' } = pod.metadata;
     this.#progress.forget(name);
+    const nowMs = this.#options.clock.nowMs();
     const known = this.#failures.get(name);
     const isNews = known?.uid !== uid;
-    const count = isNews ? (known?.count ?? 0) + 1 : known.count;
-    this.#failures.set(name, { revision: revision.metadata.name, uid, count });
+    const failure = isNews
+      ? { revision: revision.metadata.name, uid, count: (known?.count ?? 0) + 1, seenMs: nowMs }
+      : known;
+    this.#failures.set(name, failure);
     if (isNews) this.#options.metrics.count('weightDownloads', { outcome: 'Failed' });
-    const { reason, message, endedMs } = stagerEndOf(pod);
-    const wallMs = this.#options.clock.wallMs();
-    const waitMs = backoffCeilingMs({ ...STAGE_BACKOFF, attempt: count - 1 });
-    const leftMs = Math.min(waitMs, (endedMs ?? wallMs) + waitMs - wallMs);
+    const { reason, message } = stagerEndOf(pod);
+    const leftMs = failure.seenMs + backoffCeilingMs({ ...STAGE_BACKOFF, attempt: failure.count - 1 }) - nowMs;
     const advice = model === undefined || reason !== 'AccessDenied' ? undefined : adviceOnLostSecret(revision, model);
-    const whole = advice === undefined ? message : `${message} ${advice}`;
-    const said = { type: 'held' as const, reason, message: sayTriedAgain(whole) };
+    const said = { type: 'held' as const, reason, message: sayTriedAgain(message, advice) };
     if (leftMs > 0) return { ...said, outcome: { type: 'again', afterMs: leftMs } };
     return { ...said, ...(await this.#remove(pod, signal)) };
   }

@@ -4,6 +4,7 @@ import { kinds } from '../api/kinds.ts';
 import { type OwnEngine, residentRungs } from '../api/link.ts';
 import { createChurnBudget, type HeldBack } from '../core/check/churn.ts';
 import { checkPlacement, type Finding } from '../core/check/placement.ts';
+import type { AgeOf } from '../core/plan/node-loss.ts';
 import { planPlacement } from '../core/plan/place.ts';
 import type { CopyOrder, Placement, PlaceSnapshot } from '../core/plan/placement.ts';
 import { listOpenInstances } from '../core/plan/routing.ts';
@@ -32,7 +33,8 @@ import {
 import { observeWorld, type World } from './observe.ts';
 import type { ControllerOptions } from './options.ts';
 import { createPlanViews, type PlanViews } from './plan-views.ts';
-import { createSleepMemory } from './sleep-memory.ts';
+import type { PodAges } from './pod-ages.ts';
+import { type AsleepBytes, createSleepMemory } from './sleep-memory.ts';
 import { listLackingSlots } from './slot-flavour.ts';
 import type { PlannedSlots, Spare } from './spare.ts';
 import type { Staging } from './staging.ts';
@@ -55,6 +57,7 @@ export interface SteeringOptions {
   readonly epoch: number;
   readonly places: WeightPlaces;
   readonly spare: Spare;
+  readonly ages: PodAges;
   /** Looked up late: staging asks what was planned. */
   readonly staging: Pick<Staging, 'givesWay' | 'leftMsOf'>;
   readonly ring: Pick<KeyRing, 'wanted' | 'key'>;
@@ -93,6 +96,8 @@ export interface Steering {
   awakeIn(slot: string): string | undefined;
   /** Whether a slot, by Pod name, is not to be emptied only to save its node. */
   isKept(slot: string): boolean;
+  /** What an instance of a revision holds once it sleeps, as the last run counted it. */
+  asleepBytesOf(revision: string): AsleepBytes | undefined;
   /** The world of the last run. */
   world(): World | undefined;
 }
@@ -117,7 +122,6 @@ class PlanningLoop implements Steering {
   #world: World | undefined;
   #seq = 0;
   #startedAtMs = 0;
-  #startedWallMs = 0;
   #isComplete = false;
   #timer: Timer | undefined;
   #pace: Timer | undefined;
@@ -139,7 +143,6 @@ class PlanningLoop implements Steering {
   start(): void {
     const { clock } = this.#options;
     this.#startedAtMs = clock.nowMs();
-    this.#startedWallMs = clock.wallMs();
     this.#pace = every(clock, PLAN_EVERY_MS, () => this.poke());
     this.poke();
   }
@@ -173,6 +176,7 @@ class PlanningLoop implements Steering {
   isGivenUp = (slot: string) => this.#givenUp.has(slot);
   awakeIn = (slot: string) => this.#shown.awakeIn(slot);
   isKept = (slot: string) => this.#shown.isKept(slot);
+  asleepBytesOf = (revision: string) => this.#sleepMemory.bytesOf(revision);
   world = () => this.#world;
 
   #runOnce(): void {
@@ -188,15 +192,17 @@ class PlanningLoop implements Steering {
   }
 
   #run(): void {
-    const { cluster, fleet, clock } = this.#options;
+    const { cluster, fleet, clock, ages } = this.#options;
     if (!cluster.isSynced()) return;
-    const time = { nowMs: clock.nowMs(), wallMs: clock.wallMs(), startedWallMs: this.#startedWallMs };
+    const nowMs = clock.nowMs();
+    const ageOf: AgeOf = (pod, saidMs) => Math.min(ages.ageOf(pod, saidMs), nowMs - this.#startedAtMs);
+    const time = { nowMs, wallMs: clock.wallMs(), ageOf };
     const seen = noteMissingFiles(observeWorld(cluster, fleet, time), this.#options.places);
     this.#noteCompleteness(seen);
     const scale = this.#decide(seen);
     const base: PlaceSnapshot = {
       slots: seen.slots,
-      claims: this.#sleepMemory(
+      claims: this.#sleepMemory.weigh(
         seen,
         listClaims(seen, {
           decisions: scale,
@@ -227,10 +233,10 @@ class PlanningLoop implements Steering {
   }
 
   /** What had to wait for the whole picture is looked at again when it is there. */
-  #noteCompleteness({ isEverySlotKnown, nowMs }: World): void {
-    if (this.#isComplete || !(isEverySlotKnown || nowMs - this.#startedAtMs >= PICTURE_MS_MAX)) return;
+  #noteCompleteness({ isEverybodyHeard, nowMs }: World): void {
+    if (this.#isComplete || !(isEverybodyHeard || nowMs - this.#startedAtMs >= PICTURE_MS_MAX)) return;
     this.#isComplete = true;
-    this.#options.log.info({ isEverySlotKnown }, 'the picture of the slots is complete');
+    this.#options.log.info({ isEverybodyHeard }, 'the picture is complete');
     this.#options.onComplete();
   }
 

@@ -7,6 +7,7 @@ import {
   LINK_VERSION_UPSTREAMS,
   type ModelWarmth,
   type PolicyModel,
+  TABLE_SLOTS_MAX,
   type Table,
   type Upstream,
   type UpstreamKey,
@@ -15,6 +16,7 @@ import { divideShares, type OpenInstance, type OpenUpstream, type RouterNeed } f
 import type { Fleet, RouterRecord, SectionName } from './fleet.ts';
 
 export interface TableContent {
+  /** These, the warmth and the upstreams are no more than a table takes: served-names.ts sees to that. */
   readonly policy: readonly PolicyModel[];
   readonly open: readonly OpenInstance[];
   readonly upstreams: { readonly open: readonly OpenUpstream[]; readonly keys: readonly UpstreamKey[] };
@@ -38,7 +40,7 @@ export function createPublisher(options: PublisherOptions): (content: TableConte
     const steady = content.warmth.map((row) => steadyWarmth(warmth.get(row.model), row));
     warmth = new Map(steady.map((row) => [row.model, row]));
     const routers = [...options.fleet.routers.values()].sort((a, b) => (name(a) < name(b) ? -1 : 1));
-    const sectionsOf = createSections({ ...content, warmth: steady }, routers);
+    const sectionsOf = createSections({ ...fitSlots(content), warmth: steady }, routers);
     let told = 0;
     for (const router of routers) {
       if (!content.isComplete && router.session.hello.fence.epoch > 0) continue;
@@ -46,6 +48,15 @@ export function createPublisher(options: PublisherOptions): (content: TableConte
     }
     return told;
   };
+}
+
+/**
+ * The hub has no more sessions than a table has room for. Slots that are away for a moment count beside those that came in their
+ * place, and a table that is refused would cut every router off.
+ */
+function fitSlots(content: TableContent): TableContent {
+  const [open, keys] = [content.open.slice(0, TABLE_SLOTS_MAX), content.keys.slice(0, TABLE_SLOTS_MAX)];
+  return { ...content, open, keys };
 }
 
 /** What all routers are told alike is written once. */

@@ -1,7 +1,7 @@
 // Tells agents their targets: whole, fenced by (epoch, seq), only when something is different or the session is new.
 // Never tells a slot less than it has because something could not be looked up.
 import { kinds } from '../api/kinds.ts';
-import type { OwnEngine, TargetInstance } from '../api/link.ts';
+import { type OwnEngine, SLOT_INSTANCES_MAX, type TargetInstance } from '../api/link.ts';
 import type { Assignment } from '../core/plan/snapshot.ts';
 import type { Cluster } from '../ports/cluster.ts';
 import type { AgentRecord, Fleet } from './fleet.ts';
@@ -44,7 +44,7 @@ function lookUp(
   { cluster, engineBuilds, weightsFolder }: TellerOptions,
 ): InstanceFacts[] | undefined {
   const facts: InstanceFacts[] = [];
-  for (const assignment of record.assigned) {
+  for (const assignment of fitTarget(record.assigned)) {
     const revision = world.revisions.get(assignment.revision);
     const model = cluster.get(kinds.Model, assignment.model);
     const pool = world.pools.get(poolName);
@@ -58,6 +58,19 @@ function lookUp(
     facts.push({ assignment, revision, model, pool, engineBuild, weightsFolder });
   }
   return facts;
+}
+
+/**
+ * An agent refuses a longer target, and with it its session. What is only kept because it failed there goes first: where a slot is
+ * the trouble, every model that was tried in it is such a one.
+ */
+function fitTarget(assigned: readonly Assignment[]): readonly Assignment[] {
+  if (assigned.length <= SLOT_INSTANCES_MAX) return assigned;
+  return [...assigned].sort((a, b) => keepRank(a) - keepRank(b)).slice(0, SLOT_INSTANCES_MAX);
+}
+
+function keepRank({ rung }: Assignment): number {
+  return rung === 'Staged' ? 1 : 0;
 }
 
 /** What a target follows from, in short: most slots have nothing new to be told at most plans. */

@@ -35,6 +35,8 @@ export interface WorkQueueOptions<Kind extends string> {
   reconcile(key: WorkKey<Kind>, signal: AbortSignal): Promise<Outcome>;
   onOutcome(key: WorkKey<Kind>, outcome: Outcome): void;
   readonly concurrencyMax: number;
+  /** Of these kinds no more at the same time: they wait for others than the server, and leave room for those that do not. */
+  readonly kindMax?: Readonly<Partial<Record<Kind, number>>>;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Log;
@@ -77,7 +79,9 @@ class KeyQueue<Kind extends string> implements WorkQueue<Kind> {
   readonly #entries = new Map<string, Entry<Kind>>();
   readonly #ready = new Set<Entry<Kind>>();
   readonly #running = new Set<Promise<void>>();
+  readonly #runningOf = new Map<Kind, number>();
   readonly #stopping = new AbortController();
+  #isPumping = false;
 
   constructor(options: WorkQueueOptions<Kind>) {
     this.#options = options;
@@ -150,19 +154,39 @@ class KeyQueue<Kind extends string> implements WorkQueue<Kind> {
     });
   }
 
+  /** A reconcile that adds keys as it begins comes back here before it counts as running: the loop under way sees what it added. */
   #pump(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    this.#startReady();
+    this.#isPumping = false;
+  }
+
+  #startReady(): void {
     for (const entry of this.#ready) {
       if (this.#running.size >= this.#options.concurrencyMax) return;
-      this.#ready.delete(entry);
-      entry.isQueued = false;
-      entry.isRunning = true;
-      entry.isRenewed = false;
-      const run = this.#run(entry).then(() => {
-        this.#running.delete(run);
-        this.#pump();
-      });
-      this.#running.add(run);
+      if (this.#mayRun(entry.key.kind)) this.#start(entry);
     }
+  }
+
+  #mayRun(kind: Kind): boolean {
+    const most = this.#options.kindMax?.[kind];
+    return most === undefined || (this.#runningOf.get(kind) ?? 0) < most;
+  }
+
+  #start(entry: Entry<Kind>): void {
+    const { kind } = entry.key;
+    this.#ready.delete(entry);
+    entry.isQueued = false;
+    entry.isRunning = true;
+    entry.isRenewed = false;
+    this.#runningOf.set(kind, (this.#runningOf.get(kind) ?? 0) + 1);
+    const run = this.#run(entry).then(() => {
+      this.#running.delete(run);
+      this.#runningOf.set(kind, (this.#runningOf.get(kind) ?? 0) - 1);
+      this.#pump();
+    });
+    this.#running.add(run);
   }
 
   /** Never rejects. */

@@ -40,6 +40,8 @@ export const LEASE_RENEW_MS = 2000;
 export const LEASE_RETRY_MS = 500;
 /** A leader that could not renew for this long ends itself: well before others may take over. */
 export const LEASE_GIVE_UP_MS = 10_000;
+/** A count that is so far behind the minutes since 1970 is not counted on from. A backup and two leaders in less time are not met. */
+export const EPOCH_LAG_MINUTES = 10;
 /** How often those who stand by look at the Lease, on average. */
 export const LEASE_LOOK_MS = 1000;
 /** How long a leader that stops tries to give the Lease back. */

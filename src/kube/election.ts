@@ -1,5 +1,5 @@
-// Who leads: candidates of one Lease. Each leader's epoch is the Lease's transition count, raised by one whenever the Lease
-// is taken, so it outranks all leaders before (docs/adr/0007-epoch.md). Times that others wrote are never compared with a
+// Who leads: candidates of one Lease. Each leader's epoch is the Lease's transition count, raised whenever the Lease is taken, so
+// it outranks all leaders before (docs/adr/0007-epoch.md). Times that others wrote are never compared with a
 // clock: a Lease has expired when it was not seen to change for its duration. Never leads without the server's consent.
 import type { Lease } from '../api/kinds.ts';
 import { type Clock, deadlineSignal, delay } from '../lib/clock.ts';
@@ -7,6 +7,7 @@ import type { Log } from '../lib/log.ts';
 import type { Rng } from '../lib/rng.ts';
 import type { ClusterError, ClusterResult } from '../ports/cluster.ts';
 import {
+  EPOCH_LAG_MINUTES,
   LEASE_GIVE_UP_MS,
   LEASE_LOOK_MS,
   LEASE_MS,
@@ -67,7 +68,7 @@ async function tryOnce(options: ElectionOptions, sight: Sight, signal: AbortSign
     options.onHolder?.(current);
     return `${current ?? 'somebody'} leads`;
   }
-  const epoch = found.ok ? (found.value.spec?.leaseTransitions ?? 0) + 1 : firstEpoch(clock);
+  const epoch = found.ok ? nextEpoch(found.value, clock) : firstEpoch(clock);
   const sentAtMs = clock.nowMs();
   const now = renderMicroTime(clock);
   const spec: LeaseSpec = {
@@ -88,6 +89,16 @@ async function tryOnce(options: ElectionOptions, sight: Sight, signal: AbortSign
  * epochs must obey this one, too; a Lease changes hands less than once a minute. */
 function firstEpoch(clock: Clock): number {
   return Math.max(1, Math.floor(clock.wallMs() / 60_000));
+}
+
+/**
+ * One more than the last, or the minutes since 1970 where these are far above it: a server that was restored from a backup has an
+ * older count than what the fleet has obeyed, and would be obeyed by nobody. Leaders that follow each other soon are counted.
+ */
+function nextEpoch({ spec }: Lease, clock: Clock): number {
+  const counted = (spec?.leaseTransitions ?? 0) + 1;
+  const minutes = firstEpoch(clock);
+  return minutes - counted >= EPOCH_LAG_MINUTES ? minutes : counted;
 }
 
 /** A server that cannot answer now may answer later; one that says no has to be told otherwise by a person. */

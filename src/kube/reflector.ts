@@ -44,6 +44,8 @@ interface Ending {
   readonly reason: string;
   /** The version is of no use any more. */
   readonly isGone?: boolean;
+  /** Of a watch that the server opened: how long it lasted. What only failed slowly has none. */
+  readonly livedMs?: number;
   readonly retryAfterMs?: number;
 }
 
@@ -69,11 +71,9 @@ class Reflector<T extends ClusterObject> {
 
   /** One list or one watch, and the pause after it. */
   async step(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
-    const startedMs = clock.nowMs();
     const ending = this.#version === undefined ? await this.#list(signal) : await this.#watch(this.#version, signal);
     if (signal.aborted || ending.kind === 'listed') return;
-    if (clock.nowMs() - startedMs >= WATCH_SETTLED_MS) this.#failures = 0;
+    if ((ending.livedMs ?? 0) >= WATCH_SETTLED_MS) this.#failures = 0;
     else this.#failures += 1;
     const isStuck = this.#failures > 0 && this.#failures % FAILURES_UNTIL_RELIST === 0;
     if (ending.isGone === true || isStuck) this.#version = undefined;
@@ -128,18 +128,28 @@ class Reflector<T extends ClusterObject> {
   }
 
   async #watch(version: string, signal: AbortSignal): Promise<Ending> {
-    const watchdog = createWatchdog(this.#options.clock, signal);
+    const { clock, transport } = this.#options;
+    const watchdog = createWatchdog(clock, signal);
     try {
-      const opened = await this.#options.transport.open(this.#watchPath(version), watchdog.signal);
+      const opened = await transport.open(this.#watchPath(version), watchdog.signal);
       if (!opened.ok) return failed(opened.error);
-      return await this.#follow(opened.value, watchdog);
+      const openedAtMs = clock.nowMs();
+      const ending = await this.#followToEnd(opened.value, watchdog);
+      return { ...ending, livedMs: clock.nowMs() - openedAtMs };
+    } finally {
+      watchdog.stop();
+    }
+  }
+
+  /** Never rejects. */
+  async #followToEnd(bytes: AsyncIterable<Uint8Array>, watchdog: Watchdog): Promise<Ending> {
+    try {
+      return await this.#follow(bytes, watchdog);
     } catch (error) {
       const reason = watchdog.isSilent()
         ? `the watch was silent for ${WATCH_SILENCE_MS_MAX} ms`
         : `the watch was cut: ${error instanceof Error ? error.message : String(error)}`;
       return { kind: 'failed', reason };
-    } finally {
-      watchdog.stop();
     }
   }
 

@@ -1,7 +1,7 @@
 // Certificates of the link: an authority of our own and what it signs, as PEM texts. Makes and reads them; never keeps or
 // sends them anywhere. The only importer of the X.509 library.
 import 'reflect-metadata';
-import { randomBytes, webcrypto } from 'node:crypto';
+import { createPrivateKey, X509Certificate as NodeCertificate, randomBytes, webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
 import {
   AuthorityKeyIdentifierExtension,
@@ -88,6 +88,15 @@ export function readValidity(pem: string): Validity | undefined {
     return { fromMs: notBefore.getTime(), untilMs: notAfter.getTime() };
   } catch {
     return undefined;
+  }
+}
+
+/** Whether the key is one, and that of the certificate: with another, everything that it signs is refused by who trusts the certificate. */
+export function isPair({ cert, key }: KeyPair): boolean {
+  try {
+    return new NodeCertificate(cert).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false;
   }
 }
 

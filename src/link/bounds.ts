@@ -27,6 +27,8 @@ export const CLOSE_MS_MAX = 1000;
 export const RENEW_SHARE = 0.1;
 /** Until the next try when the token is still the same, or the new session did not come about. */
 export const RENEW_RETRY_MS = 5000;
+/** A token that should be over is reviewed again this often at most: where the clock is ahead, every token of every session is such a one. */
+export const TOKEN_REVIEW_MS_MIN = 300_000;
 export const SESSIONS_MAX = 5000;
 /** Upgrades whose tokens are being reviewed, or that have not said hello. */
 export const PENDING_MAX = 512;

@@ -24,6 +24,7 @@ import type { AgentSession, HubHandlers, HubSession, RouterSession } from '../po
 import { HANDSHAKE_MS_MAX } from './bounds.ts';
 import { type Channel, createChannel } from './channel.ts';
 import { createFrameParser, type Frame, issueSentence, parseObject } from './frames.ts';
+import { watchToken } from './token-watch.ts';
 
 type Hello = AgentHello | RouterHello;
 type Message = Exclude<AgentToHub | RouterToHub, Hello>;
@@ -31,6 +32,8 @@ type Message = Exclude<AgentToHub | RouterToHub, Hello>;
 export interface SessionOptions {
   readonly socket: WebSocket;
   readonly identity: TokenIdentity;
+  /** Has the token reviewed again. Rejects when nobody could say. */
+  isTokenAccepted(): Promise<boolean>;
   readonly epoch: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -65,12 +68,11 @@ export function openHubSession(options: SessionOptions): Channel {
   });
 
   const { expiresAtMs } = options.identity;
+  const onRefused = () => channel.close(1008, 'the token has expired');
   const expiry =
     expiresAtMs === undefined
       ? undefined
-      : clock.after(Math.max(0, expiresAtMs - clock.wallMs()), () => channel.close(1008, 'the token has expired'), {
-          background: true,
-        });
+      : watchToken({ clock, log, expiresAtMs, isAccepted: options.isTokenAccepted, onRefused });
 
   function onHello(bytes: Buffer, isBinary: boolean): void {
     const hello = parseHello(bytes, isBinary);

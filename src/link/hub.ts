@@ -7,7 +7,6 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { LINK_FRAME_BYTES_MAX, REDIAL_MS_TOLD_MAX } from '../api/link.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import type { TokenIdentity } from '../ports/cluster.ts';
 import type { Hub, HubHandlers, HubSession } from '../ports/link.ts';
 import {
   HANDSHAKE_MS_MAX,
@@ -18,7 +17,7 @@ import {
 } from './bounds.ts';
 import type { Channel } from './channel.ts';
 import { openHubSession } from './hub-session.ts';
-import { renderRefusal, reviewUpgrade } from './upgrade.ts';
+import { type Accepted, renderRefusal, reviewUpgrade } from './upgrade.ts';
 
 export interface HubOptions {
   readonly host: string;
@@ -131,8 +130,7 @@ class LinkHub implements CertifiedHub {
         'refused a link session',
       );
       renderRefusal(socket, verdict.status);
-    } else
-      this.#upgrader.handleUpgrade(request, socket, head, (webSocket) => this.#onSocket(webSocket, verdict.identity));
+    } else this.#upgrader.handleUpgrade(request, socket, head, (webSocket) => this.#onSocket(webSocket, verdict));
   }
 
   #sessionsMax(): number {
@@ -145,11 +143,12 @@ class LinkHub implements CertifiedHub {
     return !this.#isStopping && sockets <= this.#sessionsMax() && sockets - this.#sessions.size <= PENDING_MAX;
   }
 
-  #onSocket(socket: WebSocket, identity: TokenIdentity): void {
+  #onSocket(socket: WebSocket, { identity, isTokenAccepted }: Accepted): void {
     const { epoch, clock, log } = this.#options;
     const channel = openHubSession({
       socket,
       identity,
+      isTokenAccepted,
       epoch,
       clock,
       log,

@@ -7,8 +7,15 @@ import { type Clock, deadlineSignal } from '../lib/clock.ts';
 import type { TokenIdentity } from '../ports/cluster.ts';
 import { HANDSHAKE_MS_MAX } from './bounds.ts';
 
+export interface Accepted {
+  readonly kind: 'accept';
+  readonly identity: TokenIdentity;
+  /** Has the token reviewed again. Rejects when nobody could say. */
+  isTokenAccepted(): Promise<boolean>;
+}
+
 export type Verdict =
-  | { readonly kind: 'accept'; readonly identity: TokenIdentity }
+  | Accepted
   | { readonly kind: 'refuse'; readonly status: 401 | 403 | 404 | 503; readonly why: string };
 
 interface UpgradeRules {
@@ -24,9 +31,11 @@ export async function reviewUpgrade(request: IncomingMessage, rules: UpgradeRule
   const token = /^Bearer ([^\s]+)$/i.exec(request.headers.authorization ?? '')?.[1];
   if (token === undefined) return refuse(401, 'the bearer token is missing');
   if (!rules.hasRoom()) return refuse(503, 'there is no room for another session');
+  const review = () => inTime(rules.clock, rules.authenticate(token));
   try {
-    const identity = await inTime(rules.clock, rules.authenticate(token));
-    return identity === undefined ? refuse(401, 'the token is not accepted') : { kind: 'accept', identity };
+    const identity = await review();
+    if (identity === undefined) return refuse(401, 'the token is not accepted');
+    return { kind: 'accept', identity, isTokenAccepted: async () => (await review()) !== undefined };
   } catch (error) {
     return refuse(503, `the token could not be reviewed: ${error instanceof Error ? error.message : 'unknown error'}`);
   }

@@ -5,11 +5,12 @@ import { resolve } from 'node:path';
 import { renderAccesses } from '../api/controller-rights.ts';
 import { resourceDefinitions } from '../api/crd.ts';
 import { kinds } from '../api/kinds.ts';
-import { LINK_CA_CONFIG_MAP, LINK_SERVICE } from '../api/link.ts';
+import { LINK_CA_CONFIG_MAP, LINK_SERVICE, ROUTER_SERVICE_ACCOUNT } from '../api/link.ts';
 import type { Settings } from '../api/settings.ts';
 import { SIMULATED_BUILD, type SimulatedWeights } from '../api/simulated-weights.ts';
 import { type AdminHandler, createStandbyHandler } from '../controller/admin.ts';
 import { createController } from '../controller/controller.ts';
+import { createLeaderStart, type LeaderStart } from '../controller/leader-start.ts';
 import type { SlotPods } from '../controller/slot-pod.ts';
 import { PROGRESS_PORT } from '../controller/stager-pod.ts';
 import type { FleetPlanner } from '../core/plan/pool/fleet-planner.ts';
@@ -84,7 +85,8 @@ async function startController(start: Start): Promise<StartedPart> {
     const metrics = createMetrics();
     let leader: string | undefined;
     const isSynced = () => cluster.isSynced();
-    const standby = createStandbyHandler({ metrics, isSynced, leader: () => leader });
+    const starting = createLeaderStart({ clock: systemClock, onLate: (message) => tellStuck(start, cluster, message) });
+    const standby = createStandbyHandler({ metrics, isSynced, starting: starting.state, leader: () => leader });
     const at = { host: settings.adminHost ?? HOST, port: settings.adminPort ?? 8081 };
     const admin = await listenAdmin(at, standby);
     endings.push(admin.close);
@@ -101,15 +103,20 @@ async function startController(start: Start): Promise<StartedPart> {
         leader = holder;
       },
     });
+    starting.begin();
     const guarded = guardCluster(cluster, () => leadership.isHeld());
     // One that no longer leads could write nothing, and would wait for ever.
     const leading = AbortSignal.any([start.stopping, lossOf(leadership)]);
-    const door = await unlessStopped(leading, openDoor({ ...start, stopping: leading }, guarded));
+    const door = await unlessStopped(
+      leading,
+      openDoor({ ...start, stopping: leading }, { cluster: guarded, starting }),
+    );
     const controller = createController({
       ...(await controllerOptions(settings, { namespace, epoch: leadership.epoch })),
       createHub: (handlers) => door.createHub(handlers, leadership.epoch),
       cluster: guarded,
       planner: start.planner,
+      onStartTrouble: starting.troubled,
       adminToken,
       metrics,
       ...common,
@@ -145,6 +152,13 @@ async function tellMissingRights(
   );
 }
 
+/** For whoever looks at the Pod, because a leader that is stuck has nothing else to say it at. */
+function tellStuck({ settings, log }: Start, cluster: Cluster, message: string): void {
+  log.error({ reason: 'LeaderStuck' }, message);
+  const regarding = cluster.get(kinds.Pod, settings.podName ?? '');
+  if (regarding !== undefined) cluster.recordEvent({ regarding, type: 'Warning', reason: 'LeaderStuck', message });
+}
+
 function lossOf({ lost }: Leadership): AbortSignal {
   const loss = new AbortController();
   void lost.then((sentence) => loss.abort(new StartError(sentence)));
@@ -178,7 +192,10 @@ interface Door {
 }
 
 /** Plain on loopback; beyond it with a certificate, and known to the cluster. */
-async function openDoor({ settings, log, stopping, endings }: Start, cluster: Cluster): Promise<Door> {
+async function openDoor(
+  { settings, log, stopping, endings }: Start,
+  { cluster, starting }: { readonly cluster: Cluster; readonly starting: LeaderStart },
+): Promise<Door> {
   const hub = { host: settings.linkHost ?? HOST, port: linkPortOf(settings), release, clock: systemClock, log };
   if (isLoopback(hub.host)) {
     return { createHub: (handlers, epoch) => createHub({ ...hub, epoch }, handlers), announce: () => undefined };
@@ -194,6 +211,7 @@ async function openDoor({ settings, log, stopping, endings }: Start, cluster: Cl
     names: linkNames(settings, cluster.namespace),
     pod: { name: settings.podName ?? '', ip: settings.podIp ?? '' },
     onCertificate: (tls) => made?.useCertificate(tls),
+    onTrouble: starting.troubled,
     clock: systemClock,
     rng: systemRng,
     log,
@@ -262,7 +280,7 @@ async function controllerOptions(settings: Settings, { namespace, epoch }: { nam
     },
     epoch,
     linkUrlForSlots: (port: number) => settings.linkUrl ?? `ws://${HOST}:${port}`,
-    routerUsername: `system:serviceaccount:${namespace}:stoker-router`,
+    routerUsername: `system:serviceaccount:${namespace}:${ROUTER_SERVICE_ACCOUNT}`,
     slotServiceAccount: 'stoker-slot',
     linkCaConfigMap: isLocal ? undefined : LINK_CA_CONFIG_MAP,
     slotPods: slotPodsOf(settings),

@@ -169,8 +169,11 @@ function readReplica({ replica, usedMs }: SimInstance, nowMs: number): ReplicaRe
   };
 }
 
+/** As src/core/plan/scale/supply-reading.ts has it: who waits asleep will wake, wherever the last climb began. */
 function readPending(instance: SimInstance | undefined, nowMs: number): PendingReading {
   if (instance === undefined) return { from: 'Staged', ageMs: 0 };
-  const isClimbing = instance.rung === 'Waking' || instance.rung === 'Starting';
-  return { from: instance.from, ageMs: isClimbing ? nowMs - instance.sinceMs : 0 };
+  const { rung, sinceMs } = instance;
+  const isClimbing = rung === 'Waking' || rung === 'Starting';
+  const isStart = rung === 'Starting' || rung === 'Stopping';
+  return { from: isStart ? 'Staged' : 'Asleep', ageMs: isClimbing ? nowMs - sinceMs : 0 };
 }

@@ -262,11 +262,12 @@ export class Simulation {
 }
 
 /** What placement looks at, and nothing else that a policy may have put into its answer. */
-function claimOrder({ desired, coldMax, pressing, climb, chance }: Order) {
+function claimOrder({ desired, coldMax, pressing, load, climb, chance }: Order) {
   return {
     desired,
     ...(coldMax === undefined ? {} : { coldMax }),
     ...(pressing === undefined ? {} : { pressing }),
+    ...(load === undefined ? {} : { load }),
     ...(climb === undefined ? {} : { climb }),
     ...(chance === undefined ? {} : { chance }),
   };

@@ -21,7 +21,7 @@ export interface JudgeFacts {
 /** The router may have died before its last lines were written. */
 const LINE_LOST_MS = 1000;
 /** A caller may not have noticed yet that a connection of his is gone. */
-const CONNECTION_LOST_MS = 500;
+const CONNECTION_LOST_MS = 3000;
 /** A killed router is back within this time; several in a row are started with growing pauses. */
 const ROUTER_AWAY_MS = 20_000;
 /** Beyond the deadline: for a busy machine. */

@@ -201,7 +201,7 @@ function judgeOpenFiles(parts: readonly PartProcess[]): string[] {
 }
 
 async function judgeResources(address: string): Promise<string[]> {
-  const figures = await readFigures(address);
+  const figures = (await readFigures(address)) ?? (await readFigures(address));
   if (figures === undefined) return [`${address} does not answer at rest`];
   return Object.entries(atRestMax).flatMap(([kind, most]) => {
     const count = figures.get(`stoker_process_resources{kind="${kind}"}`) ?? Number.POSITIVE_INFINITY;

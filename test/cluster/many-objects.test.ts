@@ -13,13 +13,13 @@ import { type Json, joinCluster, startTestPlane } from '../support/cluster/test-
 const SLOTS = 500;
 const MODELS = 750;
 const QUIET_MS = 20_000;
-const READY_MS_MAX = 150_000;
+const READY_MS_MAX = 300_000;
 const CALLS_PER_SECOND_MAX = 20;
 const CORES_MAX = 0.5;
 /** Linux counts a process's time in these. */
 const TICKS_PER_SECOND = 100;
 
-describe('2,000 objects and 500 slots', { timeout: 300_000 }, () => {
+describe('2,000 objects and 500 slots', { timeout: 480_000 }, () => {
   let lab: Lab;
   let slots: FakeSlots;
   let controller: StokerProcess;
@@ -54,7 +54,7 @@ describe('2,000 objects and 500 slots', { timeout: 300_000 }, () => {
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
   }
 
-  test('all of them come to rest, and then the controller costs little', async (t) => {
+  test('all of them come to rest, and then the controller costs little', { timeout: 420_000 }, async (t) => {
     const startMs = performance.now();
     await lab.create('pools', simulatedPool('many', { min: SLOTS, max: SLOTS }));
     for (let at = 0; at < MODELS; at += 1) {

@@ -65,7 +65,7 @@ const WATCHED_MS = 6000;
 /** The lists of a watch that is refused again and again are the most of it. */
 const CALLS_PER_MINUTE_MAX = 300;
 
-describe('a right that is missing', { timeout: 240_000 }, () => {
+describe('a right that is missing', { timeout: 480_000 }, () => {
   let plane: ControlPlane;
   let cluster: TestCluster;
   before(async () => {

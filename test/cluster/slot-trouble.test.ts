@@ -13,6 +13,8 @@ const WAITED_MS_MIN = 9000;
 const REFUSED_MS = 6000;
 /** For each change of a Pod: the status of the Pool and of the Model, an Event, and room for a repeated one. */
 const WRITES_FOR_TROUBLE_MAX = 8;
+/** Three slots that come and go: some twenty. A loop would make hundreds in that time. */
+const WRITES_FOR_EVICTIONS_MAX = 60;
 
 const now = '2026-01-01T00:00:00Z';
 const waiting = (reason: string, message: string) => ({
@@ -217,7 +219,7 @@ describe('slots that cannot be', { timeout: 240_000 }, () => {
     const waitedMs = performance.now() - startMs;
     assert.ok(waitedMs >= WAITED_MS_MIN, `it waited ${Math.round(waitedMs)} ms`);
     const writes = (await writesOfController()) - before;
-    assert.ok(writes <= 3 * WRITES_FOR_TROUBLE_MAX, `${writes} writes`);
+    assert.ok(writes <= WRITES_FOR_EVICTIONS_MAX, `${writes} writes`);
     t.diagnostic(`${seen.size} evictions in ${Math.round(waitedMs)} ms: ${writes} writes of the controller`);
     const trouble = conditionOf(await lab.get('pools', 'sim'), 'SlotTrouble');
     assert.deepEqual([trouble.status, trouble.reason], ['True', 'Evicted'], 'said while no slot works');

@@ -279,7 +279,7 @@ describe('the official JavaScript client', { timeout: 120_000 }, () => {
     sent = 0;
     const answer = await patient.chat.completions.create(
       { model: 'cold-javascript', messages, max_tokens: 3 },
-      { headers: { 'x-stoker-deadline-ms': '1500' } },
+      { headers: { 'x-stoker-deadline-ms': '3500' } },
     );
     assert.equal(answer.usage?.completion_tokens, 3);
     assert.equal(sent, 2);

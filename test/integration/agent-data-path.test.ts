@@ -332,7 +332,7 @@ describe('the data path', { timeout: 60_000 }, () => {
         openEvents(response);
         response.write(whole[1]);
       };
-      const late = await send({ headers: { [SLOT_HEADERS.remainingMs]: '60' } });
+      const late = await send({ headers: { [SLOT_HEADERS.remainingMs]: '1500' } });
       const frames = readFrames(await late.body.text());
       assert.equal(JSON.parse(frames.at(-1)?.data ?? '').error.code, 'deadline_exceeded');
       await until(() => inFlight() === 0, 'nothing in flight');
@@ -404,7 +404,7 @@ describe('the data path', { timeout: 60_000 }, () => {
     });
 
     test('when the router does not read and the time is over', async () => {
-      const { state, socket } = overflow('100');
+      const { state, socket } = overflow('1500');
       await until(() => state.closed && inFlight() === 0, 'the deadline came through');
       socket.destroy();
     });

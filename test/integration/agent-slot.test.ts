@@ -135,7 +135,7 @@ describe('an agent', { timeout: 60_000 }, () => {
     running.hub.target([wanted('a', 'Awake')]);
     const { id } = await awake('a');
     const answer = await ask(id);
-    running.hub.target([wanted('a', 'Asleep', { drainMs: 1000 })]);
+    running.hub.target([wanted('a', 'Asleep', { drainMs: 3000 })]);
     await running.hub.seen('a', (report) => report.rung === 'Draining');
     const refused = await ask(id);
     assert.equal(refused.headers['x-stoker-refusal'], 'Draining');
@@ -314,7 +314,7 @@ describe('an agent', { timeout: 60_000 }, () => {
     const { id } = await awake('a');
     const answer = await ask(id);
     let isStopped = false;
-    const stopped = running.agent.stop(300).then(() => {
+    const stopped = running.agent.stop(3000).then(() => {
       isStopped = true;
     });
     await until(() => running.hub.latest()?.terminating === true, 'a report that says so');

@@ -201,6 +201,21 @@ describe('an image by tag', () => {
     assert.equal(pinned('big')?.status, 'True');
   });
 
+  test('that no registry tells of holds back other versions of many Models, and no slot', async () => {
+    const { promise, resolve } = Promise.withResolvers<ReturnType<typeof ok<string>>>();
+    lab.answerRegistries(() => promise);
+    const version = { weights: { folder: { path: 'big' } }, engine: { name: 'Vllm', image: tagged } };
+    for (let at = 0; at < 20; at += 1) lab.model(`silent-${at}`, { version });
+    await lab.pass(100);
+    lab.pool('later', { slots: { min: 1, max: 1 } });
+    await lab.pass(START_MS);
+    const { status } = lab.cluster.must(kinds.Pool, 'later');
+    resolve(ok(digest));
+    assert.equal(status?.ready, 1);
+    await lab.pass(1000);
+    assert.equal(pinned('silent-19')?.status, 'True');
+  });
+
   test('is asked for at no address that is never asked', async () => {
     lab.answerRegistries(() => assert.fail('it was asked'));
     big({ image: '169.254.169.254/vllm:v1' });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { Condition } from '../../src/api/group.ts';
 import { kinds } from '../../src/api/kinds.ts';
+import { tableSchema } from '../../src/api/link.ts';
 import { createLab, type Lab } from '../support/controller-lab.ts';
 import { type LabAgent, START_MS, WAKE_MS } from '../support/lab-agent.ts';
 
@@ -15,6 +16,7 @@ afterEach(async () => {
   assert.equal(lab.clock.pendingTimers(), 0, 'no timer is left');
 });
 
+const upstreamVersion = { engine: { name: 'Remote' }, remote: { baseUrl: 'http://127.0.0.1:1/v1', model: 'm' } };
 const status = (name = 'demo') => lab.cluster.must(kinds.Model, name).status;
 const condition = (type: string, name = 'demo'): Condition | undefined =>
   status(name)?.conditions?.find((one) => one.type === type);
@@ -98,6 +100,25 @@ describe('a cold model', () => {
     router.demand([{ wakeLeaseMs: 30_000 }]);
     await lab.pass(50);
     assert.equal(rungOf(status()?.stableRevision), 'Starting');
+  });
+
+  test('a wake lease keeps its slot until the caller has come', async () => {
+    const router = await coldDemo();
+    lab.model('other');
+    router.demand([{ wakeLeaseMs: 120_000 }]);
+    await lab.pass(WAKE_MS + 5000);
+    assert.equal(status()?.rung, 'Awake');
+    const before = onlyAgent().targets.length;
+    router.demand([{ wakeLeaseMs: 60_000 }, { model: 'other', queued: 1, oldestQueuedMs: 5000 }]);
+    await lab.pass(5000);
+    const told = onlyAgent()
+      .targets.slice(before)
+      .flatMap(({ instances }) => instances);
+    assert.ok(told.every(({ model, rung }) => (model === 'demo') === (rung === 'Awake')));
+    assert.equal(status()?.rung, 'Awake', 'the other one waits');
+    router.demand([{ wakeLeaseMs: 0 }, { model: 'other', queued: 1, oldestQueuedMs: 10_000 }]);
+    await lab.pass(5000);
+    assert.notEqual(status()?.rung, 'Awake', 'the promise is over');
   });
 
   test('is explained with every term to who has the token', async () => {
@@ -299,11 +320,71 @@ describe('deletion', () => {
     assert.deepEqual(router.table().endpoints, []);
     assert.deepEqual(router.table().models, []);
     assert.ok(lab.cluster.get(kinds.Model, 'demo') !== undefined, 'it waits for what is in flight');
+    assert.deepEqual([condition('Ready')?.status, condition('Ready')?.reason], ['False', 'Deleting']);
+    const waits = new RegExp(`no new request finds it\\. It waits for the slots that hold it: ${onlyAgent().name}\\. `);
+    assert.match(condition('Ready')?.message ?? '', waits);
+    assert.deepEqual([status()?.awake, status()?.rung], [0, 'Draining']);
     onlyAgent().setInFlight(revision, 0);
     await lab.pass(1500);
     assert.equal(lab.cluster.get(kinds.Model, 'demo'), undefined);
     assert.deepEqual(lab.cluster.list(kinds.ModelRevision), []);
     assert.deepEqual(onlyAgent().instances(), []);
+  });
+
+  test('of the revision that answers stops nothing, under a new controller neither, and is done once another answers', async () => {
+    const router = await coldDemo({ scaling: { minAwake: 1 } });
+    await lab.pass(START_MS + 200);
+    const [old = '', id] = [status()?.stableRevision, onlyAgent().instances()[0]?.id];
+    const countMade = () => lab.cluster.writes.filter((write) => write.startsWith('create ModelRevision')).length;
+    const [made, told] = [countMade(), onlyAgent().targets.length];
+    lab.cluster.drop(kinds.ModelRevision, old);
+    await lab.pass(31_000);
+    assert.deepEqual(
+      [
+        onlyAgent()
+          .instances()
+          .map((one) => one.id),
+        rungOf(old),
+        router.table().endpoints.length,
+      ],
+      [[id], 'Awake', 1],
+    );
+    assert.equal(onlyAgent().targets.length, told, 'the slot is told nothing');
+    assert.deepEqual([condition('Pinned')?.status, condition('Updated')?.status], ['True', 'True']);
+    assert.equal(countMade(), made);
+    const events = lab.cluster.events.filter(({ reason }) => reason === 'RevisionInUse');
+    assert.deepEqual(
+      events.map(({ regarding }) => regarding.metadata.name),
+      [old],
+    );
+    await lab.restart();
+    await lab.pass(12_000);
+    assert.deepEqual([onlyAgent().instances()[0]?.id, rungOf(old)], [id, 'Awake']);
+    lab.weights.set('next.gguf', { sha256: 'b'.repeat(64), sizeBytes: 1, trainedContextLength: 2048 });
+    lab.cluster.change(kinds.Model, 'demo', { spec: { version: { weights: { file: { path: 'next.gguf' } } } } });
+    await lab.pass(70_000);
+    assert.notEqual(status()?.stableRevision, old);
+    assert.equal(lab.cluster.get(kinds.ModelRevision, old), undefined);
+  });
+
+  test('of the revision that answers does not keep its version from another path', async () => {
+    await coldDemo();
+    const old = status()?.stableRevision ?? '';
+    lab.cluster.drop(kinds.ModelRevision, old);
+    const files = lab.weights.get('demo.gguf') ?? assert.fail('it has weights');
+    lab.weights.set('moved.gguf', files);
+    lab.cluster.change(kinds.Model, 'demo', { spec: { version: { weights: { file: { path: 'moved.gguf' } } } } });
+    await lab.pass(1000);
+    assert.deepEqual([condition('Pinned')?.status, status()?.stableRevision], ['True', old]);
+  });
+
+  test('of a model by force takes its revisions along', async () => {
+    await coldDemo();
+    lab.cluster.change(kinds.Model, 'demo', { metadata: { finalizers: null } });
+    lab.cluster.drop(kinds.Model, 'demo');
+    await lab.pass(100);
+    assert.equal(lab.cluster.get(kinds.Model, 'demo'), undefined);
+    assert.deepEqual(lab.cluster.list(kinds.ModelRevision), []);
   });
 
   test('of a pool tells slots when routers have let go, and waits for them', async () => {
@@ -385,6 +466,26 @@ describe('one served name', () => {
       router.table().models.map(({ model }) => model),
       ['second'],
     );
+  });
+});
+
+describe('more Models than a table takes', () => {
+  test('cut no router off: the youngest is told what to do, and takes the place of one that goes', async () => {
+    const router = await coldDemo();
+    for (let at = 0; at < 999; at += 1) lab.model(`more-${at}`, { version: upstreamVersion });
+    lab.clock.advance(2000);
+    lab.model('youngest', { version: upstreamVersion });
+    await lab.pass(2000, 50);
+    for (const table of router.tables) assert.equal(tableSchema.safeParse(table).success, true);
+    assert.equal(router.table().models.length, 1000);
+    assert.equal(condition('Ready', 'more-998')?.reason, 'Upstream');
+    assert.equal(condition('Ready', 'youngest')?.reason, 'TooManyModels');
+    assert.match(condition('Ready', 'youngest')?.message ?? '', /1000 Models, .* Delete one/);
+    assert.equal(condition('NameTaken', 'youngest')?.status, 'False');
+    lab.cluster.drop(kinds.Model, 'more-0');
+    await lab.pass(1500, 50);
+    assert.equal(condition('Ready', 'youngest')?.reason, 'Upstream');
+    assert.equal(router.table().byServedName.get('youngest')?.model, 'youngest');
   });
 });
 

@@ -2,7 +2,8 @@
 // and mended without a restart. On a manual clock, with the cluster in memory.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { kinds } from '../../src/api/kinds.ts';
+import type { KindRef } from '../../src/api/group.ts';
+import { capacityBufferKinds, kinds, podTemplateKind } from '../../src/api/kinds.ts';
 import { fail } from '../../src/lib/result.ts';
 import type { ClusterError } from '../../src/ports/cluster.ts';
 import { createLab, type Lab } from '../support/controller-lab.ts';
@@ -215,6 +216,118 @@ describe('a version', () => {
     lab.cluster.change(kinds.Model, 'a', { spec: { version: { weights: { file: { path: 'other.gguf' } } } } });
     await lab.pass(20);
     assert.equal(condition('Pinned')?.status, 'True');
+  });
+
+  test('that the cache does not show for a while is not pinned again and again', async () => {
+    const { list, get } = lab.cluster;
+    lab.cluster.list = (kind) => (kind.kind === 'ModelRevision' ? [] : list(kind));
+    lab.cluster.get = (kind, name) => (kind.kind === 'ModelRevision' ? undefined : get(kind, name));
+    lab.model('a');
+    await lab.pass(90_000);
+    const tries = writesOf('create ModelRevision ');
+    assert.ok(tries >= 1 && tries <= 4, `${tries} tries in 90 s`);
+    assert.ok(lab.cluster.writes.length < 12, `${lab.cluster.writes.length} writes in 90 s`);
+    Object.assign(lab.cluster, { list, get });
+    await lab.pass(31_000);
+    assert.equal(condition('Pinned')?.status, 'True');
+  });
+
+  test('whose revision is on its way out is pinned when that is gone, and its source is not asked before', async () => {
+    lab.model('a');
+    await lab.pass(100);
+    const { name, uid } = lab.cluster.list(kinds.ModelRevision)[0]?.metadata ?? assert.fail('nothing is pinned');
+    lab.cluster.change(kinds.ModelRevision, name, { metadata: { finalizers: ['foregroundDeletion'] } });
+    lab.cluster.drop(kinds.ModelRevision, name);
+    const before = writesOf('create ModelRevision ');
+    await lab.pass(30_000);
+    assert.equal(writesOf('create ModelRevision '), before);
+    lab.cluster.change(kinds.ModelRevision, name, { metadata: { finalizers: null } });
+    await lab.pass(5100);
+    assert.equal(condition('Pinned')?.status, 'True');
+    assert.notEqual(lab.cluster.must(kinds.ModelRevision, name).metadata.uid, uid);
+  });
+});
+
+/** Made anew under its name, while what the one before had is still being collected. */
+describe('what comes after another of its name', () => {
+  const releaseLabels = { 'app.kubernetes.io/instance': 'stoker' };
+  const slotPods = { image: 'stoker:1', pullPolicy: 'Never', pullSecrets: [], releaseLabels } as const;
+  const hold = { metadata: { finalizers: ['test/slow'] } };
+  const letGo = { metadata: { finalizers: null } };
+  const warnings = () => lab.cluster.events.filter(({ type }) => type === 'Warning').map(({ reason }) => reason);
+
+  test('is a Model that waits for the old revision, asks nobody meanwhile, and warns of nothing', async () => {
+    lab.pool('default', { slots: { min: 0, max: 1 } });
+    lab.model('a');
+    await lab.pass(100);
+    const [old] = lab.cluster.list(kinds.ModelRevision);
+    const { name, finalizers = [] } = old?.metadata ?? assert.fail('nothing is pinned');
+    lab.cluster.change(kinds.ModelRevision, name, { metadata: { finalizers: [...finalizers, 'test/slow'] } });
+    lab.cluster.drop(kinds.Model, 'a');
+    await lab.pass(12_000);
+    assert.equal(lab.cluster.get(kinds.Model, 'a'), undefined);
+    lab.model('a');
+    const before = writesOf('create ModelRevision ');
+    await lab.pass(20_000);
+    const pinned = () => lab.cluster.must(kinds.Model, 'a').status?.conditions?.find(({ type }) => type === 'Pinned');
+    assert.deepEqual([pinned()?.status, pinned()?.reason], ['Unknown', 'Resolving']);
+    assert.match(pinned()?.message ?? '', new RegExp(`The ModelRevision ${name} from before is still being deleted`));
+    assert.deepEqual([writesOf('create ModelRevision '), warnings()], [before, []]);
+    lab.cluster.change(kinds.ModelRevision, name, letGo);
+    await lab.pass(100);
+    assert.equal(pinned()?.status, 'True');
+  });
+
+  test('is a Model that meets a revision which the cache does not show yet', async () => {
+    lab.pool('default', { slots: { min: 0, max: 1 } });
+    lab.model('a');
+    await lab.pass(100);
+    const { name } = lab.cluster.list(kinds.ModelRevision)[0]?.metadata ?? assert.fail('nothing is pinned');
+    const { list } = lab.cluster;
+    lab.cluster.list = (kind) => (kind.kind === 'ModelRevision' ? [] : list(kind));
+    // Another object of the name, before anything is collected.
+    lab.model('a');
+    await lab.pass(30_000);
+    const tries = writesOf('create ModelRevision ') - 1;
+    assert.ok(tries >= 3 && tries <= 12, `${tries} tries`);
+    assert.deepEqual(warnings(), []);
+    lab.cluster.list = list;
+    lab.cluster.drop(kinds.ModelRevision, name);
+    await lab.pass(5100);
+    assert.equal(
+      lab.cluster.must(kinds.Model, 'a').status?.conditions?.find(({ type }) => type === 'Pinned')?.status,
+      'True',
+    );
+  });
+
+  test('is a Pool that waits for the old NetworkPolicy and CapacityBuffer, and has its slot a second after them', async () => {
+    await lab.stop();
+    lab = await createLab({ slotPods });
+    const spec = { slots: { min: 1, max: 2 }, spare: { min: 1, capacityBuffer: true } };
+    const name = 'stoker-slots-default';
+    const olds: readonly KindRef[] = [kinds.NetworkPolicy, ...capacityBufferKinds.slice(0, 1), podTemplateKind];
+    lab.pool('default', spec);
+    await lab.pass(12_000);
+    const ended = lab.cluster.must(kinds.Pool, 'default').metadata.uid;
+    for (const kind of olds) lab.cluster.change(kind, name, hold);
+    lab.cluster.drop(kinds.Pool, 'default');
+    await lab.pass(12_000);
+    assert.equal(lab.cluster.get(kinds.Pool, 'default'), undefined);
+    lab.pool('default', spec);
+    const [agents, told] = [lab.agents.size, warnings().length];
+    await lab.pass(40_000, 50);
+    const condition = (type: string) => pool().status?.conditions?.find((one) => one.type === type);
+    assert.deepEqual([condition('Ready')?.reason, trouble()?.reason], ['SlotsStarting', 'NoTrouble']);
+    assert.equal(condition('CapacityBuffered'), undefined);
+    assert.deepEqual([lab.agents.size, warnings().length], [agents, told]);
+    for (const kind of olds) {
+      assert.equal(lab.cluster.must(kind, name).metadata.ownerReferences?.[0]?.uid, ended);
+      lab.cluster.drop(kind, name);
+      lab.cluster.change(kind, name, letGo);
+    }
+    await lab.pass(2500);
+    assert.equal(lab.agents.size, agents + 1);
+    assert.equal(condition('CapacityBuffered')?.reason, 'BufferKept');
   });
 });
 

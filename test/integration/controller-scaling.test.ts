@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { kinds } from '../../src/api/kinds.ts';
+import { ROUTER_SERVICE_ACCOUNT } from '../../src/api/link.ts';
 import { createLivePlanner } from '../../src/controller/live-scaling.ts';
 import type { ModelOrder } from '../../src/core/plan/pool/fleet-planner.ts';
 import { createLab, type Lab, type LabRouter } from '../support/controller-lab.ts';
@@ -47,6 +48,13 @@ function serve(inFlight: number): void {
   }
 }
 
+function endDrains(): void {
+  for (const agent of lab.agents.values()) {
+    const draining = agent.instances().filter(({ rung }) => rung === 'Draining');
+    for (const { revision } of draining) agent.setInFlight(revision, 0);
+  }
+}
+
 async function start(scaling: object): Promise<LabRouter> {
   arrivals = 0;
   lab.pool('default', { slots: { min: 5, max: 5 } });
@@ -58,6 +66,38 @@ async function start(scaling: object): Promise<LabRouter> {
 }
 
 describe('work', () => {
+  test('of two models that is too much for one slot gets a second one, and no third', async () => {
+    lab.pool('default', { slots: { min: 1, max: 1 } });
+    const names = ['demo', 'other'];
+    for (const name of names) lab.model(name, { scaling: { maxAwake: 1 } });
+    const router = lab.router();
+    for (const model of names) {
+      router.demand([{ model, queued: 1 }]);
+      await lab.pass(START_MS + 15_000);
+    }
+    router.demand([]);
+    const rungs = [...lab.agents.values()].flatMap((agent) => agent.instances().map(({ rung }) => rung));
+    assert.deepEqual(rungs.sort(), ['Asleep', 'Awake'], 'both are warm in one slot');
+    lab.cluster.change(kinds.Pool, 'default', { spec: { slots: { max: 3 } } });
+    const waitsSince = new Map<string, number>();
+    for (let second = 0; second < 400; second += 1) {
+      const rows = names.map((model) => {
+        const isUp = awake(model) > 0;
+        if (isUp) waitsSince.delete(model);
+        else if (!waitsSince.has(model)) waitsSince.set(model, second);
+        const oldestQueuedMs = 1000 * (second - (waitsSince.get(model) ?? second));
+        const work = isUp ? { inFlight: 4 } : { queued: 4, oldestQueuedMs };
+        return { model, ...work, arrivals: 18 * second, arrivedTokens: 18_000 * second };
+      });
+      router.demand(rows);
+      serve(4);
+      endDrains();
+      await lab.pass(1000, 50);
+    }
+    assert.deepEqual(names.map(awake), [1, 1]);
+    assert.equal(lab.cluster.list(kinds.Pod).length, 2);
+  });
+
   test('that grows wakes more up to the most, and when it is gone they sleep one at a time', async () => {
     const router = await start({ maxAwake: 3, sleepAfterSeconds: 60 });
     const up = await load(router, { seconds: 100, perSecond: 120 });
@@ -118,37 +158,57 @@ describe('a new controller', () => {
     return router;
   };
 
-  test('that nobody tells a history lowers nothing for one slow window', async () => {
-    const router = await threeAwake();
-    // It was started anew, too: its counters begin at nothing.
-    router.demand([]);
-    await lab.restart();
-    await lab.pass(110_000);
-    assert.equal(awake(), 3);
-    assert.match(status()?.scaleDecision ?? '', /too little is known yet/);
-    await lab.pass(15_000);
+  for (const history of ['no history', 'one in which nothing came']) {
+    test(`that is told ${history} lowers nothing for one slow window`, async () => {
+      const router = await threeAwake();
+      const countsPer10s = new Array<number>(60).fill(0);
+      if (history !== 'no history') router.setHistory([{ model: 'demo', countsPer10s, tokensPer10s: countsPer10s }]);
+      // It was started anew, too: its counters begin at nothing.
+      router.demand([]);
+      await lab.restart();
+      await lab.pass(110_000);
+      assert.equal(awake(), 3);
+      assert.match(status()?.scaleDecision ?? '', /too little is known yet/);
+      await lab.pass(15_000);
+      assert.equal(awake(), 1);
+    });
+  }
+
+  test('raises at once to what the histories of routers say is needed', async () => {
+    const router = await start({ maxAwake: 3, sleepAfterSeconds: 1000 });
+    await load(router, { seconds: 10, perSecond: 1 });
     assert.equal(awake(), 1);
-  });
-
-  test('fills its meter from the histories that routers keep', async () => {
-    const router = await threeAwake();
-    const countsPer10s = new Array<number>(60).fill(0);
-    router.demand([{ arrivals, arrivedTokens: arrivals * 1000 }]);
-    router.setHistory([{ model: 'demo', countsPer10s, tokensPer10s: countsPer10s }]);
-    await lab.restart();
-    await lab.pass(START_MS + 2000);
-    assert.equal(awake(), 1, 'it is known that nothing came, so two go at once');
-  });
-
-  test('keeps what the history says is needed', async () => {
-    const router = await threeAwake();
     const counts = new Array<number>(60).fill(1200);
-    router.demand([{ arrivals, arrivedTokens: arrivals * 1000 }]);
     router.setHistory([{ model: 'demo', countsPer10s: counts, tokensPer10s: counts.map((count) => count * 1000) }]);
     await lab.restart();
-    await lab.pass(20_000);
+    await lab.pass(START_MS + 2000);
     assert.equal(awake(), 3);
   });
+
+  const readyRouter = (name: string) => {
+    const { metadata } = lab.cluster.put(kinds.Pod, name, {
+      serviceAccountName: ROUTER_SERVICE_ACCOUNT,
+      containers: [],
+    });
+    lab.cluster.setPodStatus(name, { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] });
+    return lab.router(name, metadata.uid);
+  };
+
+  for (const comes of [true, false]) {
+    test(`waits for a router Pod that is Ready ${comes ? 'until it has said hello' : 'for no more than 10 s'}`, async () => {
+      await start({ maxAwake: 3 });
+      const [first, second] = [readyRouter('router-a'), readyRouter('router-b')];
+      for (const router of [first, second]) router.demand([]);
+      second.disconnect();
+      await lab.restart();
+      lab.cluster.drop(kinds.Model, 'demo');
+      await lab.pass(comes ? 5000 : 9000);
+      assert.notEqual(lab.cluster.get(kinds.Model, 'demo'), undefined, 'of the other router nothing is known');
+      if (comes) second.connect();
+      await lab.pass(2000);
+      assert.equal(lab.cluster.get(kinds.Model, 'demo'), undefined);
+    });
+  }
 });
 
 /** What `stoker explain scale` is told. */

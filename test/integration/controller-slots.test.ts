@@ -2,9 +2,11 @@
 // API may fail for a while. On a manual clock, with agents and routers in memory.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import type { KindRef } from '../../src/api/group.ts';
 import { kinds } from '../../src/api/kinds.ts';
 import { residentRungs } from '../../src/api/link.ts';
 import { AGENT_LOST_MS_MAX } from '../../src/controller/bounds.ts';
+import { fail } from '../../src/lib/result.ts';
 import { createLab, type Lab } from '../support/controller-lab.ts';
 import { START_MS } from '../support/lab-agent.ts';
 
@@ -89,6 +91,21 @@ describe('slots', () => {
     assert.equal(pool().status?.slots, 1);
   });
 
+  test('that never came up go, too, when nobody needs them any more', async () => {
+    await lab.stop();
+    lab = await createLab({ startsPods: false });
+    lab.pool('default', { slots: { min: 0, max: 1 } });
+    lab.model('a');
+    const router = lab.router();
+    router.demand([{ model: 'a', queued: 1 }]);
+    await lab.pass(1000);
+    const isGoing = () => lab.cluster.list(kinds.Pod).map(({ metadata }) => metadata.deletionTimestamp !== undefined);
+    assert.deepEqual(isGoing(), [false]);
+    router.demand([]);
+    await lab.pass(660_000, 1000);
+    assert.deepEqual(isGoing(), [true]);
+  });
+
   test('whose Pod is deleted are made up for, and what was awake comes up elsewhere', async () => {
     lab.pool('default', { slots: { min: 1, max: 1 } });
     lab.model('a', { scaling: { minAwake: 1 } });
@@ -120,6 +137,23 @@ describe('slots', () => {
     await lab.pass(90_000);
     assert.equal(vanished, 2);
     assert.equal(pool().status?.ready, 1);
+  });
+
+  test('that the watch does not show are no more than the most, however long it is silent', async () => {
+    const { list, get, read } = lab.cluster;
+    Object.assign(lab.cluster, {
+      list: (kind: KindRef) => (kind.kind === 'Pod' ? [] : list(kind)),
+      get: (kind: KindRef, name: string) => (kind.kind === 'Pod' ? undefined : get(kind, name)),
+    });
+    lab.pool('default', { slots: { min: 2, max: 2 } });
+    await lab.pass(200_000, 1000);
+    assert.equal(list(kinds.Pod).length, 2);
+    Object.assign(lab.cluster, { read: async () => fail({ reason: 'Timeout', message: 'late' }) });
+    await lab.pass(100_000, 1000);
+    assert.equal(list(kinds.Pod).length, 2, 'no answer says nothing');
+    Object.assign(lab.cluster, { list, get, read });
+    await lab.pass(1000);
+    assert.equal(pool().status?.ready, 2);
   });
 
   test('whose agent is away for long no longer hold a model back', async () => {

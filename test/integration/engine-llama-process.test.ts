@@ -60,7 +60,7 @@ test('the process ends with its parent: standard input closes, also while it ans
   const beganMs = performance.now();
   own.child.stdin?.end();
   assert.deepEqual(await exited, [0, null]);
-  assert.ok(performance.now() - beganMs < 2000);
+  assert.ok(performance.now() - beganMs < 10_000);
   await running.body?.cancel().catch(() => {});
 });
 

@@ -28,7 +28,7 @@ interface Chunk {
   readonly choices: readonly { delta: { content?: string }; finish_reason: string | null }[];
   readonly usage?: { prompt_tokens: number; completion_tokens: number; total_tokens: number } | null;
 }
-describe('the simulated engine', { timeout: 120_000 }, () => {
+describe('the simulated engine', { timeout: 300_000 }, () => {
   const { setMemory, start, startLoaded } = useSimSlot();
 
   test('starts, says what it is, and costs little', async (context) => {

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { WebSocketServer } from 'ws';
-import { createManualClock } from '../../src/lib/clock.ts';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { createManualClock, type ManualClock } from '../../src/lib/clock.ts';
 import { type LogFields, silentLog } from '../../src/lib/log.ts';
 import { createRng } from '../../src/lib/rng.ts';
 import { createAgentSpoke } from '../../src/link/spoke.ts';
@@ -241,21 +241,53 @@ function podToken(serial: number, lifeMs: number, nowMs: number): string {
   return `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2ln`;
 }
 
+/** Time passes for a session that says something all the while. */
+async function passTime(clock: ManualClock, socket: WebSocket, ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= 5000) {
+    clock.advance(Math.min(5000, left));
+    if (socket.readyState !== socket.OPEN) return;
+    socket.ping();
+    await Promise.race([once(socket, 'pong'), once(socket, 'close')]);
+  }
+}
+
 test('a session ends with its token', async () => {
   const clock = createManualClock();
   const handlers = recordingHandlers();
-  const authenticate = async () => ({ username: 'user', expiresAtMs: clock.wallMs() + 60_000 });
+  const expiresAtMs = clock.wallMs() + 600_000;
+  const authenticate = async () => (clock.wallMs() < expiresAtMs ? { username: 'user', expiresAtMs } : undefined);
   const { url } = await startHub({ ...handlers, authenticate }, { clock });
   const { socket, closed } = await rawSession(url);
   socket.send(JSON.stringify(agentHello()));
   await until(() => handlers.opened.length === 1, 'the session');
-  for (let second = 1; second < 60; second += 1) {
-    clock.advance(1000);
-    socket.ping();
-    await once(socket, 'pong');
-  }
+  await passTime(clock, socket, 599_000);
   assert.equal(socket.readyState, socket.OPEN);
   clock.advance(1000);
+  assert.deepEqual(await closed, [1008, 'the token has expired']);
+});
+
+test('a clock that is ahead ends no session whose token the server accepts, and asks for it every few minutes at most', async () => {
+  const clock = createManualClock();
+  const handlers = recordingHandlers();
+  const expiresAtMs = clock.wallMs() - 3_600_000;
+  let [reviews, isAway, isAccepted] = [0, false, true];
+  const authenticate = async () => {
+    reviews += 1;
+    if (isAway) throw new Error('the server is away');
+    return isAccepted ? { username: 'user', expiresAtMs } : undefined;
+  };
+  const { url } = await startHub({ ...handlers, authenticate }, { clock });
+  const { socket, closed } = await rawSession(url);
+  socket.send(JSON.stringify(agentHello()));
+  await until(() => handlers.opened.length === 1, 'the session');
+  await passTime(clock, socket, 610_000);
+  assert.deepEqual([socket.readyState, reviews], [socket.OPEN, 3]);
+  isAway = true;
+  await passTime(clock, socket, 300_000);
+  assert.deepEqual([socket.readyState, reviews], [socket.OPEN, 4]);
+  [isAway, isAccepted] = [false, false];
+  await passTime(clock, socket, 285_000);
+  clock.advance(5000);
   assert.deepEqual(await closed, [1008, 'the token has expired']);
 });
 

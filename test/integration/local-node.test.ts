@@ -204,7 +204,7 @@ describe('the end of a container', { timeout: 30_000 }, () => {
     api.remove('stubborn', 1);
     await until(() => api.pod('stubborn') === undefined, 'the object is removed');
     const tookMs = performance.now() - startedMs;
-    assert.ok(tookMs >= 950 && tookMs < 4000, `${tookMs} ms`);
+    assert.ok(tookMs >= 950 && tookMs < 10_000, `${tookMs} ms`);
     assert.deepEqual(await findMembers({ podUid: uid }), []);
   });
 

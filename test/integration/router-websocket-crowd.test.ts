@@ -22,7 +22,8 @@ let router: RunningRouter;
 
 beforeEach(async () => {
   slot = await startFakeSlot();
-  router = await startRouter();
+  // How long a reader may stand still has a test of its own.
+  router = await startRouter({ bounds: { webSocketStallMsMax: 60_000 } });
   router.table({ endpoints: [{ address: slot.address, share: 4 * EACH }], models: [{ concurrency: 4 * EACH }] });
 });
 afterEach(async () => {

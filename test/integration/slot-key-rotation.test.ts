@@ -21,11 +21,12 @@ import { createFastClock } from '../support/fast-clock.ts';
 import { createLinkWorld, type LinkWorld } from '../support/link-world.ts';
 import { until } from '../support/until.ts';
 
-const FACTOR = 20;
+/** What the controller waits for requests under way is then 2.5 s of ours. */
+const FACTOR = 2;
 /** A change takes as long as the messages do; the next one begins after it. */
-const ROTATION_MS = 4000;
+const ROTATION_MS = 2000;
 const CALLERS = 8;
-const CHANGES = 6;
+const CHANGES = 3;
 
 describe('slot keys that change under load', { timeout: 60_000 }, () => {
   const common = { clock: systemClock, rng: createRng(5), log: silentLog };
@@ -114,16 +115,16 @@ describe('slot keys that change under load', { timeout: 60_000 }, () => {
     const first = deriveSlotKey(decode('seed'), slot.podUid, 1);
     const lastVersion = version() + CHANGES;
     let asked = 0;
+    /** Both keys of a change, of those that the slot went through. */
+    const overlaps = () => new Set(told.filter((versions) => versions.includes(','))).size;
     const caller = async () => {
-      while (version() < lastVersion) {
+      while (version() < lastVersion || overlaps() < 2) {
         await ask();
         asked += 1;
       }
     };
     await Promise.all(Array.from({ length: CALLERS }, caller));
     assert.ok(asked > 100, `only ${asked} requests`);
-    const overlaps = new Set(told.filter((versions) => versions.includes(',')));
-    assert.ok(overlaps.size >= 2, `the slot went through too few changes: ${told.join(' ')}`);
     const refusals = /stoker_agent_refusals_total\{reason="StaleKey"\} (\d+)/.exec(await agentMetrics.render());
     assert.equal(refusals?.[1] ?? '0', '0', 'a router showed a key that was dropped');
     await until(async () => (await askSlot(first)) === 'StaleKey', 'the first key to be dropped');

@@ -76,11 +76,13 @@ describe('engines that are not ours', { timeout: 120_000 }, () => {
 
   test('llama-server serves a GGUF file, and is stopped instead of put to sleep', async () => {
     const file = { path: join(root, 'models/stoker-demo-1m.gguf') };
-    await api.create(modelOf('small', { weights: { file }, engine: { name: 'LlamaServer' }, contextLength: 512 }));
+    const version = { weights: { file }, engine: { name: 'LlamaServer' }, contextLength: 512 };
+    await api.create(modelOf('small', version, { scaling: { sleepAfterSeconds: 600 } }));
     await isReady('small');
     const { status, body } = await ask(stoker, 'small');
     assert.equal(status, 200, JSON.stringify(body));
     await rungIs('small', 'Awake');
+    await api.patch('Model', 'small', { spec: { scaling: { sleepAfterSeconds: 1 } } });
     await rungIs('small', 'Staged');
   });
 

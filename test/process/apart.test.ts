@@ -2,7 +2,6 @@
 // answers stream: the streams of one router end with it, and nobody else notices.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -10,6 +9,7 @@ import { Agent } from 'undici';
 import { delay, systemClock } from '../../src/lib/clock.ts';
 import { callChat } from '../chaos/chat-call.ts';
 import { startLanes } from '../chaos/lanes.ts';
+import { freePorts } from '../support/cluster/free-ports.ts';
 import { personApi } from '../support/person-api.ts';
 import { descendants, isRunning } from '../support/process-tree.ts';
 import { applyFleet, coldModel, LANES_EACH, objectNames, stoker, stokerWith, streamingModels } from './fleet.ts';
@@ -32,7 +32,7 @@ describe('parts that are started apart', { timeout: 180_000 }, () => {
   let routerLine: string;
 
   before(async () => {
-    const linkPort = await freePort();
+    const [linkPort = 0] = await freePorts(1);
     cluster = startCluster(dataDir, linkPort);
     controllerLine = await cluster.prints(/(npx stoker controller .*)$/m);
     routerLine = await cluster.prints(/(npx stoker router .*)$/m);
@@ -171,16 +171,4 @@ function startRouter(line: string): StartedProcess {
 
 function startController(line: string): StartedProcess {
   return startLine(line.replace(/--admin-port \d+/, '--admin-port 0'));
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await new Promise<number>((resolve) =>
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : 0);
-    }),
-  );
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -38,7 +38,7 @@ for (const name of Object.keys(fleets) as FleetName[]) describeFleet(name);
 after(printFigures);
 
 function describeFleet(name: FleetName): void {
-  describe(`kill -9 of each part while 16 answers stream, engine ${name}`, { timeout: 180_000 }, () => {
+  describe(`kill -9 of each part while 16 answers stream, engine ${name}`, { timeout: 420_000 }, () => {
     let running: RunningStoker;
     let api: PersonApi;
     const dispatcher = new Agent();
@@ -84,6 +84,19 @@ function describeFleet(name: FleetName): void {
       return found;
     }
 
+    /** The API itself may be what is coming back. */
+    async function objectNamesWhenBack(): Promise<readonly string[]> {
+      const sinceMs = systemClock.nowMs();
+      for (;;) {
+        try {
+          return await objectNames(api);
+        } catch (error) {
+          if (systemClock.nowMs() - sinceMs > RECOVERY_MS_MAX) throw error;
+          await delay(systemClock, 50);
+        }
+      }
+    }
+
     for (const trial of trials) {
       test(trial.kind, async () => {
         const objects = await objectNames(api);
@@ -92,16 +105,18 @@ function describeFleet(name: FleetName): void {
           lanesOf: { [victim]: LANES_EACH, [neighbour]: LANES_EACH },
           maxTokens: 400,
         });
+        // Looked for first: answers are short, and those that are noted are to be under way when it dies.
+        const part = victimOf(trial.kind);
         await lanes.streaming(2 * LANES_EACH);
         const streaming = lanes.running().map((call) => call.id);
         const killedMs = systemClock.nowMs();
-        assert.ok(killAtOnce(victimOf(trial.kind)));
+        assert.ok(killAtOnce(part));
         const servedMs = await untilServed(victim, killedMs);
         await lanes.stop();
         const coldMs = await untilServed(coldModel, systemClock.nowMs());
         for (const model of streamingModels) await untilServed(model, systemClock.nowMs());
         judge(trial, lanes, { streaming, killedMs });
-        assert.deepEqual(await objectNames(api), objects, 'every object is the same one as before');
+        assert.deepEqual(await objectNamesWhenBack(), objects, 'every object is the same one as before');
         figures.push([name, trial.kind, cutsOf(lanes), seconds(servedMs), seconds(coldMs)]);
       });
     }

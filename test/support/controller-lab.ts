@@ -4,7 +4,14 @@ import { setImmediate } from 'node:timers/promises';
 import type { TaggedImage } from '../../src/api/engine-image.ts';
 import type { FileSet } from '../../src/api/file-set.ts';
 import { kinds, type Pod } from '../../src/api/kinds.ts';
-import type { Demand, HubToRouter, ModelDemand, RouterHello, Table } from '../../src/api/link.ts';
+import {
+  type Demand,
+  type HubToRouter,
+  type ModelDemand,
+  ROUTER_SERVICE_ACCOUNT,
+  type RouterHello,
+  type Table,
+} from '../../src/api/link.ts';
 import { modelSpecSchema } from '../../src/api/model.ts';
 import { poolSpecSchema } from '../../src/api/pool.ts';
 import { SIMULATED_BUILD } from '../../src/api/simulated-weights.ts';
@@ -18,6 +25,7 @@ import { createManualClock, every, type ManualClock, type Timer } from '../../sr
 import { silentLog } from '../../src/lib/log.ts';
 import { fail, ok, type Result } from '../../src/lib/result.ts';
 import { createRng } from '../../src/lib/rng.ts';
+import type { TokenIdentity } from '../../src/ports/cluster.ts';
 import type { ImageError, RegistryLogin } from '../../src/ports/images.ts';
 import type { HubHandlers, RouterSession } from '../../src/ports/link.ts';
 import type { StagerProgress } from '../../src/ports/stager-progress.ts';
@@ -41,7 +49,8 @@ export interface LabRouter {
 }
 
 type SourceAnswerer = (source: WeightSource) => Result<FileSet & Pick<ResolvedSource, 'description'>, SourceError>;
-type RegistryAnswerer = (image: TaggedImage, login: RegistryLogin | undefined) => Result<string, ImageError>;
+type ImageAnswer = Result<string, ImageError>;
+type RegistryAnswerer = (image: TaggedImage, login: RegistryLogin | undefined) => ImageAnswer | Promise<ImageAnswer>;
 
 export interface Lab {
   /** What sources answer from now on. */
@@ -63,7 +72,8 @@ export interface Lab {
   /** Lets promises settle, and time pass in small steps: of 10 ms, or of as much when nothing happens that is looked at. */
   pass(ms: number, stepMs?: number): Promise<void>;
   settle(): Promise<void>;
-  router(name?: string): LabRouter;
+  /** One with a uid runs in that Pod. */
+  router(name?: string, podUid?: string): LabRouter;
   /** A slot is gone, with all that was in it. */
   lose(slot: string): void;
   /** Another controller takes over: sessions end and come back. */
@@ -81,13 +91,15 @@ export interface LabOptions {
   readonly slotPods?: SlotPods;
   readonly localWeightsFolder?: string;
   readonly allowsHostPath?: boolean;
+  /** How far the controller's wall clock goes before that of the API server. */
+  readonly aheadMs?: number;
   /** Pods are bound to these in turn. */
   readonly nodes?: readonly string[];
 }
 
 export async function createLab(options: LabOptions = {}): Promise<Lab> {
   const clock = createManualClock();
-  const cluster = createMemoryCluster(() => clock.wallMs());
+  const cluster = createMemoryCluster(() => clock.wallMs() - (options.aheadMs ?? 0));
   const weights: Lab['weights'] = new Map([
     ['demo.gguf', { sha256: 'a'.repeat(64), sizeBytes: 1_000_000, trainedContextLength: 2048 }],
   ]);
@@ -118,7 +130,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
           return ok({ fileSet, description });
         },
       },
-      images: { resolveImage: (image, login) => Promise.resolve(answerRegistry(image, login)) },
+      images: { resolveImage: async (image, login) => answerRegistry(image, login) },
       progress: { read: async ({ pod }) => stagerProgress.get(pod.metadata.name) },
       allowsHostPath: options.allowsHostPath,
       ...(options.localWeightsFolder === undefined ? {} : { localWeightsFolder: options.localWeightsFolder }),
@@ -201,8 +213,11 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
       }
     },
     settle,
-    router(name = 'router-1') {
-      const router = new Router(name, { clock, hub });
+    router(name = 'router-1', podUid?: string) {
+      const router = new Router(podUid === undefined ? { username: 'router' } : { username: 'router', podUid }, name, {
+        clock,
+        hub,
+      });
       routers.push(router);
       router.connect();
       return router;
@@ -253,6 +268,7 @@ function resolverOf(files: Lab['weights']): WeightsResolver {
 class Router implements LabRouter {
   readonly name: string;
   readonly tables: Table[] = [];
+  readonly #identity: TokenIdentity;
   readonly #world: Omit<LabWorld, 'cluster'>;
   #table = emptyTable;
   #session: RouterSession | undefined;
@@ -262,7 +278,8 @@ class Router implements LabRouter {
   #sessions = 0;
   #pace: Timer | undefined;
 
-  constructor(name: string, world: Omit<LabWorld, 'cluster'>) {
+  constructor(identity: TokenIdentity, name: string, world: Omit<LabWorld, 'cluster'>) {
+    this.#identity = identity;
     this.name = name;
     this.#world = world;
   }
@@ -275,7 +292,7 @@ class Router implements LabRouter {
     const session: RouterSession = {
       id: `${this.name}-${++this.#sessions}`,
       role: 'router',
-      identity: { username: 'router' },
+      identity: this.#identity,
       hello: {
         type: 'hello',
         role: 'router',
@@ -344,5 +361,6 @@ function endStagers(cluster: MemoryCluster, lostNodes: ReadonlySet<string>): rea
   for (const { metadata, spec } of pods.get(true) ?? []) {
     if (metadata.deletionTimestamp !== undefined && !lostNodes.has(spec.nodeName ?? '')) cluster.endPod(metadata.name);
   }
-  return pods.get(false) ?? [];
+  // Routers are the test's to connect.
+  return (pods.get(false) ?? []).filter(({ spec }) => spec.serviceAccountName !== ROUTER_SERVICE_ACCOUNT);
 }

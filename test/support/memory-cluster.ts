@@ -73,7 +73,8 @@ export function createMemoryCluster(wallMs: () => number): MemoryCluster {
     if (!waits) erase(kind, object);
     else if (object.metadata.deletionTimestamp === undefined) {
       const deletionTimestamp = at(wallMs() + graceMsOf(object));
-      write(kind, { ...object, metadata: { ...object.metadata, deletionTimestamp } });
+      const generation = (object.metadata.generation ?? 0) + 1;
+      write(kind, { ...object, metadata: { ...object.metadata, deletionTimestamp, generation } });
     }
   };
   const create = <T extends ClusterObject>(kind: KindRef<T>, object: T): T => {

@@ -64,12 +64,19 @@ function checkSlot(
   const asleep = assigned.filter(({ rung }) => rung === 'Asleep').length;
   if (asleep > (pool?.sleepersPerSlotMax ?? 0))
     report('TooManyAsleep', `${asleep} instances would be asleep in ${name}`);
+  const mostBytes = pool?.sleeperBytes ?? Number.POSITIVE_INFINITY;
   const bytes = assigned
-    .filter(({ rung }) => rung === 'Asleep' || rung === 'Awake')
+    .filter(
+      ({ revision, rung }) => rung === 'Asleep' || (rung === 'Awake' && maySleepIn(claims.get(revision), mostBytes)),
+    )
     .reduce((sum, { revision }) => sum + (claims.get(revision)?.asleepBytes ?? 0), 0);
-  if (asleep > 0 && bytes > (pool?.sleeperBytes ?? Number.POSITIVE_INFINITY))
-    report('TooLargeAsleep', `the sleepers in ${name} would hold ${bytes} bytes`);
+  if (asleep > 0 && bytes > mostBytes) report('TooLargeAsleep', `the sleepers in ${name} would hold ${bytes} bytes`);
   return findings;
+}
+
+/** Who never sleeps, or is too large by itself, holds nothing of the memory for sleepers. */
+function maySleepIn(claim: Claim | undefined, mostBytes: number): boolean {
+  return claim?.canSleep === true && (claim.asleepBytes ?? 0) <= mostBytes;
 }
 
 function checkInTheDark(slot: SlotView, assigned: readonly Assignment[]): Finding[] {

@@ -2,6 +2,9 @@
 // what a Pod looks like that nobody ends. Pure. Never takes a Pod for lost because it is only not ready.
 import type { Pod } from '../../api/kinds.ts';
 
+/** How long ago it was, in milliseconds, that something happened to a Pod at a time that the Pod says. NaN: it says none. */
+export type AgeOf = (pod: Pod, saidMs: number) => number;
+
 /** A kubelet that answers has ended a Pod and said so this long after its grace, however slowly a device lets go. */
 const OVERDUE_MS = 60_000;
 
@@ -21,14 +24,17 @@ export function isNodeLost({ status }: Pod): boolean {
 }
 
 /** The same, and no news: a node that only starts anew is back by then. */
-export function isNodeLostFor(pod: Pod, ageMs: number, wallMs: number): boolean {
+export function isNodeLostFor(pod: Pod, ageMs: number, ageOf: AgeOf): boolean {
   const sinceMs = Date.parse(readyOf(pod.status)?.lastTransitionTime ?? '');
-  return isNodeLost(pod) && !(wallMs - sinceMs < ageMs);
+  return isNodeLost(pod) && !(ageOf(pod, sinceMs) < ageMs);
 }
 
-/** It should have ended: the time of its deletion has its grace in it. */
-export function isOverdue({ metadata }: Pod, wallMs: number): boolean {
-  return wallMs - Date.parse(metadata.deletionTimestamp ?? '') >= OVERDUE_MS;
+/** It should have ended. The time of its deletion has its grace in it. */
+export function isOverdue(pod: Pod, ageOf: AgeOf): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata;
+  if (deletionTimestamp === undefined) return false;
+  const graceMs = 1000 * (deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 0);
+  return ageOf(pod, Date.parse(deletionTimestamp) - graceMs) >= graceMs + OVERDUE_MS;
 }
 
 function readyOf(status: Pod['status']) {

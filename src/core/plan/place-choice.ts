@@ -117,17 +117,31 @@ function findByTime(
   claim: Claim,
   { places, isWakeOnly }: { places: readonly Place[]; isWakeOnly: boolean },
 ): Choice {
-  const best = pick(
-    places.filter((place) => place.awake() === undefined || mayTake(bench, place, claim)),
-    (place) => scoreTime(bench, place, claim),
+  const open = places.filter((place) => place.awake() === undefined || mayTake(bench, place, claim));
+  const [shared = [], own = []] = [true, false].map((is) =>
+    open.filter((place) => (isContended(bench, place, claim) || hasFailedIn(place, claim)) === is),
   );
-  if (best !== undefined && (best.awake() === undefined || mayYield(bench, best, claim)))
-    return { type: 'place', place: best };
-  if (best !== undefined) return { type: 'none' };
+  const isYielding = (place: Place) => place.awake() === undefined || mayYield(bench, place, claim);
+  const best = pick(own, (place) => scoreTime(bench, place, claim));
+  if (best !== undefined) return isYielding(best) ? { type: 'place', place: best } : { type: 'none' };
+  const turn = pick(shared, (place) => scoreTime(bench, place, claim));
+  if (turn !== undefined && isYielding(turn)) return { type: 'place', place: turn };
   // A new slot has no sleeper to wake, and what fails in the slots that there are would fail in it as well.
   const isVain = isWakeOnly || places.some((place) => hasFailedIn(place, claim));
   const pool = isVain ? undefined : growIn(bench, claim, { mayBeLate: true });
   return pool === undefined ? { type: 'none' } : { type: 'grow', pool };
+}
+
+/** So much work of two models in one slot is mostly changes from one to the other. */
+const CONTENDED_LOAD = 0.8;
+
+/** It has work, and what both have to do usually is too much for one slot: they would take turns in it for ever. */
+function isContended(bench: Bench, place: Place, claim: Claim): boolean {
+  const occupant = bench.claimOf(place.awake() ?? '');
+  if (occupant === undefined || occupant.model === claim.model) return false;
+  if ((reportOf(place.slot, occupant.revision)?.inFlight ?? 0) === 0) return false;
+  const loadOf = ({ load = 0 }: Claim, instances: number) => load / Math.max(1, instances);
+  return loadOf(occupant, bench.countOf(occupant.revision)) + loadOf(claim, claim.desired) > CONTENDED_LOAD;
 }
 
 /** It gives way now, or is worth waiting for: a sleeping copy is in it. */
@@ -137,7 +151,7 @@ function mayTake(bench: Bench, place: Place, claim: Claim): boolean {
   const occupant = bench.claimOf(place.awake() ?? '');
   if (occupant === undefined || occupant.model === claim.model || claim.isPatient) return false;
   const mayLeave = bench.countOf(occupant.revision) > occupant.min;
-  return mayLeave && bench.countOf(claim.revision) === 0 && hasSleepingCopy(place, claim);
+  return mayLeave && mayInterrupt(bench, claim) && hasSleepingCopy(place, claim);
 }
 
 /** A free slot in which the revision has not failed. */
@@ -285,8 +299,8 @@ function scoreYielding(bench: Bench, place: Place, claim: Claim): Score {
 
 /**
  * Whether the occupant of a slot gives way to this claim. Without work it does soon. With work it does after a minimum
- * residency, and only to a model that has nothing awake: so models that compete for one slot take turns. It never does below
- * its own minimum, except for its own candidate, which could never come up otherwise.
+ * residency, and only to a model that has nothing awake, or less than its minimum: so models that compete for one slot take
+ * turns. It never does below its own minimum, except for its own candidate, which could never come up otherwise.
  */
 function mayYield(bench: Bench, place: Place, claim: Claim): boolean {
   const occupant = bench.claimOf(place.awake() ?? '');
@@ -299,8 +313,15 @@ function mayYield(bench: Bench, place: Place, claim: Claim): boolean {
   if (ascent === 'Failed') return true;
   if (ascent !== 'Up' || report === undefined) return false;
   if (!occupant.isBusy && report.inFlight === 0) return report.rungAgeMs >= bench.bounds.settleMs;
-  if (claim.isPatient || bench.countOf(claim.revision) > 0) return false;
+  // Its start would have been in vain.
+  if (occupant.isPromised === true && idleMsOf(report) >= report.rungAgeMs) return false;
+  if (claim.isPatient || !mayInterrupt(bench, claim)) return false;
   return report.rungAgeMs >= residencyMs(bench, occupant, claim.waitedMs);
+}
+
+/** Whether somebody with work gives way to it: to its first instance, and to those that it is never without. */
+function mayInterrupt(bench: Bench, { revision, min }: Claim): boolean {
+  return bench.countOf(revision) < Math.max(1, min);
 }
 
 /** A turn is worth twice what changing over takes, and half of that once the other one has waited as long. */

@@ -171,7 +171,9 @@ function trimSleepers(bench: Bench, place: Place): void {
   const sleepers = place.assigned().filter((assignment) => assignment.rung === 'Asleep');
   const bytesOf = ({ revision }: Assignment) => bench.claimOf(revision)?.asleepBytes ?? 0;
   // Who is awake will sleep here, too.
-  const staying = place.assigned().filter(({ rung }) => rung === 'Asleep' || rung === 'Awake');
+  const staying = place.assigned().filter(({ revision, rung }) => {
+    return rung === 'Asleep' || (rung === 'Awake' && mayFitAsleep(bench.claimOf(revision), mostBytes));
+  });
   let bytes = staying.reduce((sum, assignment) => sum + bytesOf(assignment), 0);
   if (sleepers.length <= most && bytes <= mostBytes) return;
   const asleepMs = (assignment: Assignment) => {
@@ -196,11 +198,22 @@ function trimSleepers(bench: Bench, place: Place): void {
   }
 }
 
+/** Who is too large by itself will be stopped, whoever sleeps beside it. */
+function mayFitAsleep(claim: Claim | undefined, mostBytes: number): boolean {
+  return claim?.canSleep === true && (claim.asleepBytes ?? 0) <= mostBytes;
+}
+
 /** The waiting that one copy saves on average until another one could be made, in milliseconds. */
 function worthOf(bench: Bench, revision: string): number {
   const { climb, chance } = bench.claimOf(revision) ?? {};
   if (climb === undefined || chance === undefined) return 0;
-  return chance * Math.max(0, climb.startMs - climb.wakeMs) * shareOfCopy(bench, revision);
+  const { startMs, wakeMs, drainMs, sleepMs } = climb;
+  // Without its last copy it starts from nothing. With others it waits, when the slots of all of them are taken.
+  const isLast = bench.copiesOf(revision) <= 1;
+  return (
+    chance *
+    (isLast ? Math.max(0, startMs - wakeMs) : shareOfCopy(bench, revision) * (drainMs + 2 * (sleepMs + wakeMs)))
+  );
 }
 
 function compareText(a: string, b: string): number {

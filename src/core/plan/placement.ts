@@ -21,10 +21,14 @@ export interface Claim extends EngineNeed {
   readonly isBusy: boolean;
   /** It takes a slot from nobody who has work. */
   readonly isPatient: boolean;
+  /** A caller was told to come back for it: it is not taken away before somebody has come, or the promise is over. */
+  readonly isPromised?: boolean;
   /** How long its oldest request, or the candidate itself, has waited. */
   readonly waitedMs: number;
   /** Of the desired, so many are for work that waits; the others take nobody's slot. Missing: all are. */
   readonly pressing?: number;
+  /** Slots that its usual work keeps busy. Missing: not known, and taken for none. */
+  readonly load?: number;
   /** How long its climbs take. Missing: places are told apart by what is in them alone. */
   readonly climb?: ClimbCost;
   /** How likely an idle copy is needed before another one could be made, 0 to 1. Missing: the longest unused goes first. */

@@ -2,7 +2,7 @@
 // somebody who can mend it. Pure. Says nothing of a Pod that is only young.
 import type { ContainerStatus, Pod } from '../../api/kinds.ts';
 import { demandOfClaims, findClaimTrouble } from './claim-trouble.ts';
-import { adviseOnLostNode, isNodeLost, isOverdue } from './node-loss.ts';
+import { type AgeOf, adviseOnLostNode, isNodeLost, isOverdue } from './node-loss.ts';
 import { explainSlowStart } from './slow-start.ts';
 
 export interface SlotTrouble {
@@ -34,8 +34,8 @@ export interface SlotFacts {
   readonly isReached?: boolean;
   /** Whether its Pool may have one more, beside all that are there. Missing: not known. */
   readonly mayGrow?: boolean;
-  /** By the wall. Missing: nothing is judged by its age. */
-  readonly wallMs?: number;
+  /** Missing: nothing is judged by its age. */
+  readonly ageOf?: AgeOf;
 }
 
 /** The init container that tries an engine's image: its name in the Pod. */
@@ -84,11 +84,11 @@ export function findTrouble(pod: Pod, facts: SlotFacts = {}): SlotTrouble | unde
 }
 
 /** In the words of its node, where that says anything. */
-function explainDelay(pod: Pod, { wallMs }: SlotFacts): string | undefined {
+function explainDelay(pod: Pod, { ageOf }: SlotFacts): string | undefined {
   const { status } = pod;
   if (status === undefined || conditionOf(status, 'Ready')?.status === 'True') return undefined;
   if ((status.message ?? '') !== '') return shorten(status.message ?? '');
-  return wallMs === undefined ? undefined : explainSlowStart(pod, wallMs);
+  return ageOf === undefined ? undefined : explainSlowStart(pod, ageOf);
 }
 
 /**
@@ -182,7 +182,7 @@ function explainNoPlace(pod: Pod, message: string): SlotTrouble {
 /** Somebody, or the control plane, wants it gone; only its node can say that it is. */
 function judgeLostDeparture(pod: Pod, facts: SlotFacts): SlotTrouble | undefined {
   if (isNodeLost(pod)) return explainLoss(pod, facts);
-  return facts.wallMs !== undefined && isOverdue(pod, facts.wallMs) ? explainLoss(pod, facts) : undefined;
+  return facts.ageOf !== undefined && isOverdue(pod, facts.ageOf) ? explainLoss(pod, facts) : undefined;
 }
 
 /** Only the kubelet may be cut off, so nothing may be said to be free. */

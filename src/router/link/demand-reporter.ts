@@ -1,6 +1,6 @@
 // When the controller hears what this router wants: at once when somebody waits and nothing is free, soon after any
 // other change, and each second in any case. Sends the whole demand each time; what cannot be sent is sent next time.
-import type { Demand } from '../../api/link.ts';
+import { DEMAND_MODELS_MAX, type Demand } from '../../api/link.ts';
 import { type Clock, every, type Timer } from '../../lib/clock.ts';
 
 /** Changes are sent together, at most this much later (DESIGN §1: within 100 ms). */
@@ -47,9 +47,6 @@ export function createDemandReporter(clock: Clock, send: () => void): DemandRepo
   };
 }
 
-/** The most models that one message may name (src/api/link.ts). */
-const MODELS_MAX = 1000;
-
 export function renderDemand(models: readonly Demand['models'][number][]): Demand {
-  return { type: 'demand', models: models.slice(0, MODELS_MAX) };
+  return { type: 'demand', models: models.slice(0, DEMAND_MODELS_MAX) };
 }

@@ -46,12 +46,32 @@ export function createDemandSamples(): DemandSamples {
 /** Shorter answers say more about the network than about the engine. */
 const TOKENS_MIN = 8;
 
-/** The time to the first token is about one step that reads the prompt; each further token is a step that reads none. */
-function readSteps({ promptTokens, cachedTokens, outputTokens, firstMs, totalMs, sequences }: AnswerSeen): Step[] {
-  if (firstMs === undefined || firstMs <= 0 || outputTokens < TOKENS_MIN || totalMs <= firstMs) return [];
+function readSteps(seen: AnswerSeen): Step[] {
+  const { promptTokens, cachedTokens, outputTokens, firstMs, totalMs, sequences } = seen;
+  if (outputTokens < TOKENS_MIN || totalMs <= 0) return [];
+  const readTokens = Math.max(0, promptTokens - cachedTokens);
+  if (firstMs === undefined) return [meanStep({ readTokens, outputTokens, totalMs, sequences })];
+  if (firstMs <= 0 || totalMs <= firstMs) return [];
+  // The time to the first token is about one step that reads the prompt; each further token is a step that reads none.
   const writeMs = (totalMs - firstMs) / (outputTokens - 1);
   return [
-    { sequences: Math.max(0, sequences - 1), promptTokens: Math.max(0, promptTokens - cachedTokens), stepMs: firstMs },
+    { sequences: Math.max(0, sequences - 1), promptTokens: readTokens, stepMs: firstMs },
     { sequences, promptTokens: 0, stepMs: writeMs },
   ];
+}
+
+interface WholeAnswer extends Pick<AnswerSeen, 'outputTokens' | 'totalMs' | 'sequences'> {
+  readonly readTokens: number;
+}
+
+/**
+ * Nobody saw when the prompt of a whole answer was read: one step of as many as it has tokens reads its share of the prompt. The
+ * others at the instance have prompts, too. They are taken for like it, or what reading theirs took would count as writing.
+ */
+function meanStep({ readTokens, outputTokens, totalMs, sequences }: WholeAnswer): Step {
+  return {
+    sequences,
+    promptTokens: Math.round((sequences * readTokens) / outputTokens),
+    stepMs: totalMs / outputTokens,
+  };
 }

@@ -66,6 +66,7 @@ export interface Order {
   readonly coldMax?: number;
   /** What placement may know of it besides (src/core/plan/placement.ts). */
   readonly pressing?: number;
+  readonly load?: number;
   readonly climb?: ClimbCost;
   readonly chance?: number;
 }

@@ -180,7 +180,7 @@ class Failures(unittest.TestCase):
 
     def test_comes_back_to_a_cold_model(self):
         raw = connect(max_retries=1).chat.completions.with_raw_response.create(
-            model="cold-python", messages=MESSAGES, max_tokens=3, extra_headers={"x-stoker-deadline-ms": "1500"}
+            model="cold-python", messages=MESSAGES, max_tokens=3, extra_headers={"x-stoker-deadline-ms": "3500"}
         )
         self.assertEqual(raw.retries_taken, 1)
         self.assertEqual(raw.parse().usage.completion_tokens, 3)

@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { agentLimits } from '../../../src/agent/limits.ts';
 import { Slot } from '../../../src/agent/slot.ts';
-import { type Rung, residentRungs, type Target } from '../../../src/api/link.ts';
+import { agentReportSchema, type Rung, residentRungs, type Target } from '../../../src/api/link.ts';
 import type { ProbeSample } from '../../../src/api/model-revision.ts';
 import { createManualClock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
@@ -231,5 +231,19 @@ describe('a slot under random events', { timeout: 60_000 }, () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('the report of a slot', () => {
+  test('is never longer than the hub takes, and names who holds the accelerator', async () => {
+    const world = createWorld();
+    const failed = Array.from({ length: 128 }, (_, at) => wanted(`failed-${at}`, 'Staged'));
+    world.slot.obey({ type: 'target', epoch: 1, seq: 1, instances: failed, keys: [] });
+    world.slot.obey({ type: 'target', epoch: 1, seq: 2, instances: [...failed, wanted('a', 'Awake')], keys: [] });
+    await settleReactions();
+    const instances = world.slot.report();
+    const message = { type: 'report', fence: { epoch: 1, seq: 2 }, keyVersions: [], terminating: false, instances };
+    assert.equal(agentReportSchema.safeParse(message).success, true);
+    assert.equal(instances.find(({ revision }) => revision === 'a')?.rung, 'Starting');
   });
 });

@@ -7,7 +7,7 @@ import { AUTHORITY_SECRET, createLinkIdentity } from '../../../src/controller/li
 import { createManualClock } from '../../../src/lib/clock.ts';
 import { type LogFields, silentLog } from '../../../src/lib/log.ts';
 import { createRng } from '../../../src/lib/rng.ts';
-import { AUTHORITY_DAYS, type KeyPair } from '../../../src/link/authority.ts';
+import { AUTHORITY_DAYS, type KeyPair, makeAuthority } from '../../../src/link/authority.ts';
 import { createMemoryCluster, type MemoryCluster } from '../../support/memory-cluster.ts';
 import { until } from '../../support/until.ts';
 
@@ -18,6 +18,7 @@ let ending: AbortController;
 let clock: ReturnType<typeof createManualClock>;
 let issued: KeyPair[];
 let said: LogFields[];
+let troubles: string[];
 
 beforeEach(() => {
   clock = createManualClock(startMs);
@@ -25,6 +26,7 @@ beforeEach(() => {
   ending = new AbortController();
   issued = [];
   said = [];
+  troubles = [];
 });
 afterEach(() => ending.abort(new Error('over')));
 
@@ -34,6 +36,7 @@ function identityOf(ip = '10.0.0.7') {
     names: ['stoker-link.llm.svc'],
     pod: { name: 'stoker-controller-0', ip },
     onCertificate: (tls) => issued.push(tls),
+    onTrouble: (sentence) => void troubles.push(sentence),
     clock,
     rng: createRng(1),
     log: { ...silentLog, warn: (fields: LogFields) => void said.push(fields) },
@@ -73,6 +76,7 @@ test('without the Service it says so once, and goes on when it is there', async 
   }
   assert.equal(said.length, 1);
   assert.match(String(said[0]?.error), /the Service stoker-link is needed/);
+  assert.match(troubles.at(-1) ?? '', /^The link has no certificate: the Service stoker-link is needed/);
   await settled();
   cluster.put(kinds.Service, LINK_SERVICE, {});
   clock.fireNext();
@@ -130,4 +134,69 @@ test('the certificate is renewed in time, and an authority that ages hands over 
   }
   assert.ok(issued.length > 40);
   assert.equal(trusted().includes(first), false);
+});
+
+const encoded = (text: string) => Buffer.from(text).toString('base64');
+const damages = [
+  ['no key', async () => encoded('garbage')],
+  ['the key of another authority', async () => encoded((await makeAuthority(startMs)).key)],
+] as const;
+
+for (const [what, damagedKey] of damages) {
+  test(`an authority with ${what} is said to be damaged, and made anew once its Secret is deleted`, async () => {
+    cluster.put(kinds.Service, LINK_SERVICE, {});
+    await identityOf().prepare(ending.signal);
+    cluster.change(kinds.Secret, AUTHORITY_SECRET, { data: { 'ca.key': await damagedKey() } });
+    const before = trusted();
+    const preparing = identityOf().prepare(ending.signal);
+    for (let tries = 0; tries < 3; tries += 1) {
+      await settled();
+      clock.fireNext();
+    }
+    assert.equal(said.length, 1);
+    assert.match(String(said[0]?.error), /\(ca\.key\) is not that of its certificate .* delete the Secret/);
+    assert.equal(trusted(), before, 'nothing is replaced unasked');
+    await settled();
+    cluster.drop(kinds.Secret, AUTHORITY_SECRET);
+    clock.fireNext();
+    assert.ok(isTrusted(await preparing));
+    assert.notEqual(trusted(), before);
+  });
+
+  test(`a leader whose authority comes to have ${what} goes on announcing, and signs again once it is put right`, async () => {
+    cluster.put(kinds.Service, LINK_SERVICE, {});
+    const identity = identityOf();
+    await identity.prepare(ending.signal);
+    const key = cluster.must(kinds.Secret, AUTHORITY_SECRET).data?.['ca.key'];
+    identity.announce(8083, ending.signal);
+    await until(() => slice() !== undefined, 'the slice');
+    await settled();
+    cluster.change(kinds.Secret, AUTHORITY_SECRET, { data: { 'ca.key': await damagedKey() } });
+    clock.advance(25 * DAY_MS);
+    await until(() => said.length === 1, 'it to say so');
+    cluster.change(kinds.EndpointSlice, LINK_SERVICE, { endpoints: [{ addresses: ['10.9.9.9'] }] });
+    await settled();
+    clock.advance(60_000);
+    await until(() => slice()?.endpoints[0]?.addresses[0] === '10.0.0.7', 'the address');
+    assert.equal(issued.length, 0);
+    cluster.change(kinds.Secret, AUTHORITY_SECRET, { data: { 'ca.key': key } });
+    await settled();
+    clock.advance(60_000);
+    await until(() => issued.length === 1, 'the next certificate');
+    assert.ok(issued.every(isTrusted));
+  });
+}
+
+test('a certificate of a clock that was weeks ahead is issued again when the clock is put right', async () => {
+  cluster.put(kinds.Service, LINK_SERVICE, {});
+  const identity = identityOf();
+  const { wallMs } = clock;
+  Object.assign(clock, { wallMs: () => wallMs() + 300 * DAY_MS });
+  await identity.prepare(ending.signal);
+  identity.announce(8083, ending.signal);
+  await settled();
+  Object.assign(clock, { wallMs });
+  clock.fireNext();
+  await until(() => issued.length > 0, 'another certificate');
+  assert.ok(new X509Certificate(issued.at(-1)?.cert ?? '').validFromDate.getTime() <= clock.wallMs());
 });

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { fileSetDigest } from '../../../src/api/file-set.ts';
+import { conditionSchema } from '../../../src/api/group.ts';
 import { kinds, type Pod } from '../../../src/api/kinds.ts';
 import { fail, ok } from '../../../src/lib/result.ts';
 import { createLab, type Lab, type LabOptions } from '../../support/controller-lab.ts';
@@ -42,9 +43,10 @@ function stager(): Pod | undefined {
   return pods[0];
 }
 
-function end(phase: 'Succeeded' | 'Failed', message?: string): void {
+/** `aheadMs` is how far the clock of its node goes before ours. */
+function end(phase: 'Succeeded' | 'Failed', message?: string, aheadMs = 0): void {
   const name = stager()?.metadata.name ?? assert.fail('there is no stager');
-  const finishedAt = new Date(lab.clock.wallMs()).toISOString();
+  const finishedAt = new Date(lab.clock.wallMs() + aheadMs).toISOString();
   const state = { terminated: { exitCode: phase === 'Failed' ? 1 : 0, finishedAt, message } };
   const containerStatuses = [{ name: 'stager', ready: false, restartCount: 0, state }];
   lab.cluster.setPodStatus(name, { phase, containerStatuses });
@@ -180,6 +182,27 @@ describe('a stager', () => {
     end('Succeeded');
     await lab.pass(1000);
     assert.equal(conditionOf('Ready')?.status, 'True');
+  });
+
+  test('whose last words are long is told with what fits, and with what comes next', async () => {
+    await begin();
+    end('Failed', lastWords('SourceRefused', 'x'.repeat(1000)));
+    await lab.pass(200);
+    const { message = '' } = revision().status?.conditions?.find(({ type }) => type === 'Staged') ?? {};
+    assert.match(message, /^x{900,} It is tried again, after 10 min at most\.$/);
+    assert.ok(conditionSchema.shape.message.safeParse(message).success, `${message.length} characters`);
+  });
+
+  test('comes again after the same wait where the clock of its node is an hour off', async () => {
+    await begin();
+    for (const aheadMs of [3_600_000, -3_600_000]) {
+      const uid = stager()?.metadata.uid;
+      end('Failed', lastWords('SourceUnreachable', 'No route.'), aheadMs);
+      await lab.pass(4500);
+      assert.equal(stager()?.metadata.uid, uid);
+      await lab.pass(8000);
+      assert.notEqual(stager()?.metadata.uid, uid);
+    }
   });
 
   test('one that never starts says so, and where to look', async () => {

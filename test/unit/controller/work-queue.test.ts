@@ -8,7 +8,7 @@ import { createManualClock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
 
 /** A queue whose reconciles end when the test says so. */
-function setUp(concurrencyMax = 2) {
+function setUp(concurrencyMax = 2, kindMax: Readonly<Record<string, number>> = {}) {
   const clock = createManualClock();
   const running = new Map<string, (outcome: Outcome) => void>();
   const started: string[] = [];
@@ -24,6 +24,7 @@ function setUp(concurrencyMax = 2) {
     },
     onOutcome: ({ name }, { type }) => void outcomes.push(`${name} ${type}`),
     concurrencyMax,
+    kindMax,
     clock,
     rng: { next: () => 0.5, below: () => 0 },
     log: silentLog,
@@ -60,6 +61,45 @@ describe('the work queue', () => {
     assert.deepEqual(started, ['a', 'b']);
     await end('b');
     assert.deepEqual(started, ['a', 'b', 'c']);
+  });
+
+  test('works on no more keys at once when each adds another as it begins, however many wait', async () => {
+    let [running, most] = [0, 0];
+    const queue = createWorkQueue({
+      async reconcile({ kind, name }: WorkKey) {
+        running += 1;
+        most = Math.max(most, running);
+        if (kind === 'Model') queue.add('Pin', name);
+        await setImmediate();
+        running -= 1;
+        return done;
+      },
+      onOutcome: () => {},
+      concurrencyMax: 2,
+      clock: createManualClock(),
+      rng: { next: () => 0.5, below: () => 0 },
+      log: silentLog,
+    });
+    for (let at = 0; at < 50; at += 1) queue.add('Model', `m${at}`);
+    while (running > 0) await setImmediate();
+    assert.equal(most, 2);
+    await queue.stop();
+  });
+
+  test('leaves room beside a kind that is slow: of it no more at once than it may, in their order', async () => {
+    const { queue, started, end } = setUp(3, { slow: 2 });
+    for (const name of ['s1', 's2', 's3', 's4']) queue.add('slow', name);
+    queue.add('fast', 'f1');
+    queue.add('fast', 'f2');
+    assert.deepEqual(started, ['s1', 's2', 'f1']);
+    await end('f1');
+    assert.deepEqual(started.slice(3), ['f2']);
+    await end('f2');
+    assert.equal(started.length, 4);
+    await end('s2', { type: 'failed', sentence: 'no' });
+    assert.deepEqual(started.slice(4), ['s3']);
+    await end('s1');
+    assert.deepEqual(started.slice(5), ['s4']);
   });
 
   test('comes back after a failure with a growing wait', async () => {

@@ -60,6 +60,36 @@ test('a Lease that is not there begins above every one that may have been delete
   assert.equal(renderMicroTime(createManualClock(1_700_000_000_000)), '2023-11-14T22:13:20.000000Z');
 });
 
+test('a Lease from a backup is taken with an epoch above every one that was obeyed since', async () => {
+  const [clock, memory] = [createManualClock(1_700_000_000_000), createMemoryLease()];
+  const minutes = Math.floor(1_700_000_000 / 60);
+  memory.set({ holderIdentity: '', leaseTransitions: minutes - 3000 });
+  const backup = await campaign(candidate(clock, { store: memory.store() }), never);
+  await backup.release();
+  clock.advance(86_400_000);
+  // What the fleet obeyed after the backup was made.
+  const obeyed = await campaign(candidate(clock, { store: memory.store() }), never);
+  await obeyed.release();
+  clock.advance(3_600_000);
+  memory.set({ holderIdentity: '', leaseTransitions: backup.epoch });
+  const restored = await campaign(candidate(clock, { store: memory.store() }), never);
+  assert.ok(restored.epoch > obeyed.epoch && obeyed.epoch > backup.epoch);
+  await restored.release();
+});
+
+test('leaders that follow each other soon are counted, and a clock that went back changes nothing', async () => {
+  const [clock, memory] = [createManualClock(1_700_000_000_000), createMemoryLease()];
+  const first = await campaign(candidate(clock, { store: memory.store() }), never);
+  await first.release();
+  clock.advance(300_000);
+  const second = await campaign(candidate(clock, { store: memory.store() }), never);
+  await second.release();
+  const behind = createManualClock(1_600_000_000_000);
+  const third = await campaign(candidate(behind, { store: memory.store() }), never);
+  assert.deepEqual([second.epoch, third.epoch], [first.epoch + 1, first.epoch + 2]);
+  await third.release();
+});
+
 test('it is renewed every 2 s, and only its time changes', async () => {
   const [clock, memory] = [createManualClock(MINUTE_ONE), createMemoryLease()];
   const leadership = await campaign(candidate(clock, { store: memory.store() }), never);

@@ -182,6 +182,8 @@ test('a server that closes every watch at once is not flooded: pauses grow to 10
   for (let count = 1; count <= 11; count += 1) await passPause(pods, count);
   assert.deepEqual(pods.pausesMs, [200, 400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000, 10_000, 10_000]);
   await until(() => api.watches.length === 12, 'the good watch');
+  api.watches[11]?.send('ADDED', pod('a', '20'));
+  await until(() => pods.changes.length === 1, 'its first event');
   pods.clock.advance(5000);
   api.watches[11]?.end();
   await until(() => api.watches.length === 13, 'the next watch, at once');
@@ -285,11 +287,14 @@ test('it is not synced before the last page, and keeps what it had when a relist
   assert.equal(pods.syncs(), 1);
 });
 
-test('a list that never answers is given up after 15 s', async () => {
+test('a list that never answers is given up after 15 s, and is begun again more and more slowly', async () => {
   api.onCall = () => 'hang';
   const pods = startReflector();
-  await until(() => api.calls.length === 1, 'the list');
-  pods.clock.advance(15_000);
-  await until(() => api.calls.length === 2, 'the next list');
+  for (let count = 1; count <= 4; count += 1) {
+    await until(() => api.calls.length === count, `list ${count}`);
+    pods.clock.advance(15_000);
+    await passPause(pods, count);
+  }
+  assert.deepEqual(pods.pausesMs, [200, 400, 800, 1600]);
   assert.match(pods.reasons[0] ?? '', /did not answer GET \/api\/v1\/namespaces\/ns\/pods within 15000 ms/);
 });

@@ -3,7 +3,8 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import ts from 'typescript';
-import { conditionReasons, conditionTypes } from '../../../src/api/condition-reasons.ts';
+import { conditionReasons } from '../../../src/api/condition-reasons.ts';
+import { conditionTypes } from '../../../src/api/condition-types.ts';
 
 const repository = join(import.meta.dirname, '../../..');
 const sources = [

@@ -3,6 +3,8 @@
 
 export interface CopySlot {
   readonly name: string;
+  /** Missing: one of its own. */
+  readonly node?: string;
   /** Models with a copy in it, at any rung. */
   readonly models: readonly string[];
   /** Nothing is resident in it, and nothing is to be. */
@@ -53,18 +55,29 @@ export interface Copies {
 }
 
 interface CopiesOfModel {
+  /** Those that hold one. */
+  readonly nodes: ReadonlySet<string>;
   /** How much of the time the slot of each copy is taken. */
   readonly takenShares: ReadonlyMap<string, number>;
   readonly allTaken: number | undefined;
 }
 
 export function listCopies(world: CopyWorld): Copies {
-  const shares = new Map([...world.models.keys()].map((model) => [model, new Map<string, number>()]));
-  for (const { name, models } of world.slots)
-    for (const model of models) shares.get(model)?.set(name, world.takenShare(name, model));
+  const found = new Map(
+    [...world.models.keys()].map((model) => [
+      model,
+      { nodes: new Set<string>(), takenShares: new Map<string, number>() },
+    ]),
+  );
+  for (const { name, node, models } of world.slots) {
+    for (const model of models) {
+      found.get(model)?.nodes.add(node ?? name);
+      found.get(model)?.takenShares.set(name, world.takenShare(name, model));
+    }
+  }
   const byModel = new Map<string, CopiesOfModel>();
-  for (const [model, takenShares] of shares)
-    byModel.set(model, { takenShares, allTaken: allTakenBut(undefined, takenShares) });
+  for (const [model, { nodes, takenShares }] of found)
+    byModel.set(model, { nodes, takenShares, allTaken: allTakenBut(undefined, takenShares) });
   return { world, byModel };
 }
 
@@ -82,6 +95,8 @@ export function worthOfCopy({ world, byModel }: Copies, model: string, slot: str
   return waitingWith(known, allTakenBut(slot, copies.takenShares)) - waitingWith(known, copies.allTaken);
 }
 
+/** What a copy is worth on a node that has one already: it is lost together with that one. */
+const SAME_NODE_SHARE = 0.8;
 /** A copy has to save its making in this time. */
 const PAY_BACK_MS = 1_200_000;
 
@@ -131,10 +146,11 @@ function weighCopy({ world, byModel }: Copies, at: HeldSlot, model: CopyModel): 
   const room = makeRoom(at, model);
   if (room === undefined) return undefined;
   const { name: slot } = at.slot;
-  const allTaken = byModel.get(model.name)?.allTaken;
+  const { allTaken, nodes } = byModel.get(model.name) ?? {};
   const after = waitingWith(model, (allTaken ?? 1) * world.takenShare(slot, model.name));
-  const gain = waitingWith(model, allTaken) - after - room.worth;
-  if (!(gain * PAY_BACK_MS > harmOfStart(at.held, model))) return undefined;
+  const saved = waitingWith(model, allTaken) - after - room.worth;
+  if (!(saved * PAY_BACK_MS > harmOfStart(at.held, model))) return undefined;
+  const gain = saved * (nodes?.has(at.slot.node ?? slot) === true ? SAME_NODE_SHARE : 1);
   return { slot, model: model.name, instead: room.instead, gain, value: perByte(gain, model) };
 }
 

@@ -100,7 +100,7 @@ function look(
   const { nowMs, models, mayHold } = input;
   const room = readRoom(input.slots, making);
   const busyNodes = new Set([...making.keys()].map((podUid) => input.nodeOf(podUid)));
-  const slots = input.slots.map((slot) => readSlot(slot, input.budgetOf(slot)));
+  const slots = input.slots.map((slot) => readSlot(slot, { node: input.nodeOf(slot.podUid), ...input.budgetOf(slot) }));
   const open = slots.filter((slot) => mayGetCopy(slot) && room.has(slot.name));
   const free = Map.groupBy(open, ({ name }) => input.nodeOf(name));
   for (const node of busyNodes) free.delete(node);
@@ -163,8 +163,8 @@ function takeTurn(
   return turn;
 }
 
-function readSlot(slot: SlotView, budget: SleeperBudget): CopySlot {
+function readSlot(slot: SlotView, at: SleeperBudget & { readonly node: string }): CopySlot {
   const models = new Set([...slot.assigned, ...slot.instances].map(({ revision }) => revision));
   const isFree = slot.isUsable && !slot.isLeaving && holderOf(slot, undefined) === undefined;
-  return { name: slot.podUid, models: [...models], isFree, ...budget };
+  return { name: slot.podUid, models: [...models], isFree, ...at };
 }

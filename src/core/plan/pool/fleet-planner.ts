@@ -44,6 +44,8 @@ export interface ModelOrder {
   readonly desired: number;
   readonly coldMax: number;
   readonly pressing: number;
+  /** Slots that its usual work keeps busy. Missing: not known. */
+  readonly load?: number;
   /** Missing: placement tells slots apart by what is in them alone. */
   readonly chance?: number;
   readonly climb?: ClimbCost;
@@ -66,6 +68,8 @@ export interface FleetPlanner {
     model: string,
     options: { readonly guess: ModelGuess; readonly sinceMs: number; readonly memory?: ModelMemory },
   ): void;
+  /** Another version answers: what is guessed of it counts, and what was learned goes on from where it is. */
+  guess(model: string, guess: ModelGuess): void;
   remove(model: string): void;
   tell(model: string, news: ModelNews): void;
   decide(input: FleetInput): ReadonlyMap<string, ModelOrder>;
@@ -80,7 +84,7 @@ export interface FleetPlanner {
 
 interface Planned {
   readonly scaler: Scaler;
-  readonly guess: ModelGuess;
+  guess: ModelGuess;
   readonly forecast: Forecast;
   /** When it was told last how much there is to do. */
   forecastMs: number | undefined;
@@ -111,6 +115,10 @@ export function createFleetPlanner(settings: ScaleSettings = scaleDefaults): Fle
         usedMs: sinceMs,
         uses: startUses(sinceMs),
       });
+    },
+    guess(model, guess) {
+      const one = planned.get(model);
+      if (one !== undefined) one.guess = guess;
     },
     remove: (model) => void planned.delete(model),
     tell(model, news) {
@@ -204,13 +212,14 @@ function decideAll(planned: ReadonlyMap<string, Planned>, { models, slots }: Fle
     if (input.waitingTokens.length + input.inFlight > 0) one.usedMs = Math.max(one.usedMs, input.nowMs);
     rates.set(model, chanceOfUse(one.gaps, input.nowMs - one.usedMs, MOMENT_MS) / MOMENT_MS);
   }
-  const all = [...rates.values()].reduce((sum, rate) => sum + rate, 0);
+  // Who has a slot needs no other one.
+  const all = [...rates].reduce((sum, [model, rate]) => sum + (models.get(model)?.ordered === 0 ? rate : 0), 0);
   const orders = new Map<string, ModelOrder>();
   for (const [model, input] of models) {
     const one = planned.get(model);
     if (one === undefined) continue;
     const usePerMs = rates.get(model) ?? 0;
-    orders.set(model, decideOne(one, input, { usePerMs, othersPerMs: (all - usePerMs) / Math.max(1, slots) }));
+    orders.set(model, decideOne(one, input, { usePerMs, othersPerMs: all / Math.max(1, slots) }));
   }
   return orders;
 }
@@ -234,6 +243,7 @@ function decideOne(
     desired: isRested ? figures.pressing : figures.desired,
     coldMax: figures.coldMax,
     pressing: figures.pressing,
+    load: figures.need.slow,
     chance: chanceOfUse(one.gaps, idleMs, climb.startMs),
     climb,
     isRested,

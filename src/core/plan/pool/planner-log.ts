@@ -1,11 +1,12 @@
 // What a planner was told and asked and what it decided, as lines of text; and the same told to another planner, whose decisions
 // are compared byte for byte. This is how the controller and the simulator prove that they decide alike. Keeps nothing itself.
-import type { FleetInput, FleetPlanner, ModelMemory, ModelNews, ModelOrder } from './fleet-planner.ts';
+import type { FleetInput, FleetPlanner, ModelGuess, ModelMemory, ModelNews, ModelOrder } from './fleet-planner.ts';
 
 type AddOptions = Parameters<FleetPlanner['add']>[1];
 
 type Entry =
   | { readonly type: 'Add'; readonly model: string; readonly options: AddOptions }
+  | { readonly type: 'Guess'; readonly model: string; readonly guess: ModelGuess }
   | { readonly type: 'Remove'; readonly model: string }
   | { readonly type: 'Remember'; readonly model: string; readonly memory: ModelMemory }
   | { readonly type: 'News'; readonly model: string; readonly news: ModelNews }
@@ -29,6 +30,10 @@ export function recordPlanner(planner: FleetPlanner, write: (line: string) => vo
     add(model, options) {
       log({ type: 'Add', model, options });
       planner.add(model, options);
+    },
+    guess(model, guess) {
+      log({ type: 'Guess', model, guess });
+      planner.guess(model, guess);
     },
     remove(model) {
       log({ type: 'Remove', model });
@@ -62,6 +67,9 @@ export function replayPlanner(lines: Iterable<string>, planner: FleetPlanner): R
     switch (entry.type) {
       case 'Add':
         planner.add(entry.model, entry.options);
+        break;
+      case 'Guess':
+        planner.guess(entry.model, entry.guess);
         break;
       case 'Remove':
         planner.remove(entry.model);

@@ -62,6 +62,7 @@ function renderCause(explained: Explained): string {
     [order.want > order.steady, isBurst ? 'a burst comes in' : 'requests wait'],
     [base > need.base + 0.01, `the sustained need of the last ${seconds(settings.baseHoldMs)} was as high`],
     [input.forecastFloor > Math.max(steadyUse, need.headroom), 'the forecast asks for it'],
+    [need.keepUp > need.slow, 'what is awake falls behind what comes'],
     [need.headroom > steadyUse, 'a burst like the last ones could not wait for a wake'],
     [steadyUse > settings.tolerance, 'the work of the last minutes needs it'],
     [input.hasWakeLease, 'a caller was told to come back'],
@@ -91,6 +92,7 @@ function renderTerms({ input, figures, settings, desired }: Explained): ScaleTer
     term('backlog', seconds(need.backlogMs), 'time of one replica that waits to be done'),
     term('backlogNeed', round(need.backlog), 'replicas that do it in time'),
     term('headroom', round(need.headroom), 'replicas for bursts that cannot wait for a wake'),
+    term('keepUp', round(need.keepUp), 'replicas that what comes keeps busy, as a long queue shows; 0 without one'),
     term('forecast', round(input.forecastFloor), 'replicas that a forecast asks for; 0 when none has earned it'),
     term(
       'base',

@@ -33,6 +33,7 @@ const OUTLIER_WEIGHT = 20;
 /** Twenty-five in a row. */
 const OUTLIERS_MAX = 25 * OUTLIER_WEIGHT;
 const ERROR_SHARE = 0.02;
+const LEAST_SHARE = 0.1;
 /** Sequences and prompt tokens are scaled to about 1. */
 const SEQUENCES_UNIT = 32;
 const PROMPT_UNIT = 1000;
@@ -59,7 +60,7 @@ export function learnStep(learned: LearnedCost, seen: StepSeen): LearnedCost {
   const { gain, spread } = updateSpread(learned.spread, features);
   const moved: Triple = [weights[0] + gain[0] * error, weights[1] + gain[1] * error, weights[2] + gain[2] * error];
   return {
-    cost: fromWeights(moved, learned.cost),
+    cost: fromWeights(keepPositive(moved, spread, weights)),
     spread,
     errorMs: learned.errorMs + ERROR_SHARE * (Math.abs(error) - learned.errorMs),
     samples: learned.samples + 1,
@@ -73,13 +74,38 @@ function toWeights({ stepMs, perSequenceMs, perPromptTokenMs }: StepCost): Tripl
   return [stepMs, perSequenceMs * SEQUENCES_UNIT, perPromptTokenMs * PROMPT_UNIT];
 }
 
-/** No part of a step takes less than a tenth of what was known before: costs are positive. */
-function fromWeights([step, sequences, prompt]: Triple, before: StepCost): StepCost {
+function fromWeights([step, sequences, prompt]: Triple): StepCost {
   return {
-    stepMs: Math.max(step, before.stepMs / 10),
-    perSequenceMs: Math.max(sequences / SEQUENCES_UNIT, before.perSequenceMs / 10),
-    perPromptTokenMs: Math.max(prompt / PROMPT_UNIT, before.perPromptTokenMs / 10),
+    stepMs: step,
+    perSequenceMs: sequences / SEQUENCES_UNIT,
+    perPromptTokenMs: prompt / PROMPT_UNIT,
   };
+}
+
+/**
+ * Costs are positive: no part of a step takes less than a tenth of what was known before. What is added to one part is taken from
+ * the others as the spread says, so that steps like those seen still come out right. Without that the next error would be the
+ * larger, and the figures would run away.
+ */
+function keepPositive(moved: Triple, spread: readonly number[], before: Triple): Triple {
+  const [aa = 1, ab = 0, ac = 0, bb = 1, bc = 0, cc = 1] = spread;
+  const rows: readonly Triple[] = [
+    [aa, ab, ac],
+    [ab, bb, bc],
+    [ac, bc, cc],
+  ];
+  const least: Triple = [before[0] * LEAST_SHARE, before[1] * LEAST_SHARE, before[2] * LEAST_SHARE];
+  let kept = moved;
+  for (let round = 0; round < 3; round += 1) {
+    for (const [index, row] of rows.entries()) {
+      const lacking = (least[index] ?? 0) - (kept[index] ?? 0);
+      const own = row[index] ?? 0;
+      if (!(lacking > 0 && own > 0)) continue;
+      const shift = lacking / own;
+      kept = [kept[0] + row[0] * shift, kept[1] + row[1] * shift, kept[2] + row[2] * shift];
+    }
+  }
+  return [Math.max(least[0], kept[0]), Math.max(least[1], kept[1]), Math.max(least[2], kept[2])];
 }
 
 function dot(a: Triple, b: Triple): number {

@@ -33,6 +33,8 @@ export interface NeedInput {
   readonly lagMs: number;
   /** Replicas that a forecast asks for; 0 when none has earned a say. */
   readonly forecastFloor: number;
+  /** Replicas that what comes keeps busy, as a long queue shows; 0 without one. */
+  readonly keepUp: number;
   /** The prompt that 95 of 100 requests do not exceed. */
   readonly longPromptTokens: number;
 }
@@ -53,6 +55,7 @@ export interface Need {
   readonly backlogMs: number;
   readonly backlog: number;
   readonly headroom: number;
+  readonly keepUp: number;
   readonly base: number;
   readonly excess: number;
 }
@@ -77,7 +80,8 @@ export function computeNeed(input: NeedInput, settings: ScaleSettings): Need {
     backlogMs,
     backlog: backlogMs / waitMs,
     headroom,
-    base: Math.max(slow / settings.steadyUse, headroom, input.forecastFloor),
+    keepUp: input.keepUp,
+    base: Math.max(Math.max(slow, input.keepUp) / settings.steadyUse, headroom, input.forecastFloor),
     excess: Math.max(fast / settings.fastUse, slow + backlogMs / waitMs, overdue),
   };
 }

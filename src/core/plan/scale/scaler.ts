@@ -5,6 +5,7 @@ import { type Climbing, createColdStarts } from './cold-starts.ts';
 import type { StepCost } from './cost.ts';
 import { type Arrived, createDemandMeter, type DemandMeter } from './demand-meter.ts';
 import { createHold, type Hold } from './hold.ts';
+import { createKeepUp, type KeepUp } from './keep-up.ts';
 import { type LearnedCost, learnStep, type StepSeen, startCost } from './learn-cost.ts';
 import { computeNeed, type Need, type Objective } from './need.ts';
 import { type OrderFigures, planOrder } from './order.ts';
@@ -115,6 +116,7 @@ class WorkScaler implements Scaler {
   readonly #meter: DemandMeter;
   readonly #baseHold: Hold;
   readonly #wantHold: Hold;
+  readonly #keepUp: KeepUp;
   readonly #coldStarts = createColdStarts();
   #state: ScalerState;
   #loweredMs = Number.NEGATIVE_INFINITY;
@@ -127,6 +129,7 @@ class WorkScaler implements Scaler {
     this.#meter = createDemandMeter(sinceMs);
     this.#baseHold = createHold(settings.baseHoldMs);
     this.#wantHold = createHold(settings.downMs);
+    this.#keepUp = createKeepUp(settings.slowMs);
     this.#state = state ?? firstState(guess);
   }
 
@@ -225,10 +228,18 @@ class WorkScaler implements Scaler {
         fastMs,
         wakeMs,
         headroomTokens: this.#meter.promptTokensAtRank(nowMs, wakeMs + lagMs, headroomRank),
+        keepUp: this.#lookAtQueue(input),
         longPromptTokens,
       },
       this.#settings,
     );
+  }
+
+  #lookAtQueue({ nowMs, signalAgeMs, oldestWaitMs = 0, waitingTokens, inFlight, ready, pending }: ScalerInput): number {
+    const isSettled = pending.length === 0 && signalAgeMs <= this.#settings.holdAfterMs;
+    const startMs = this.#state.climbs.Staged.slowMs;
+    const waiting = waitingTokens.length;
+    return this.#keepUp.look({ nowMs, oldestWaitMs, waiting, inFlight, ready, isSettled, startMs });
   }
 
   /** What is wanted on old news is no reason to keep it once there is fresh news. Who asked for a shorter time gets it. */
@@ -255,7 +266,8 @@ class WorkScaler implements Scaler {
     if (signalAgeMs > holdAfterMs) return { desired: kept, hindrance: 'Stale' };
     if (order.raised > ordered || order.want >= ordered) return { desired: order.raised, hindrance: 'None' };
     if (ordered > input.max) return { desired: input.max, hindrance: 'None' };
-    const isNew = nowMs - this.#sinceMs < slowMs && this.#meter.knownMs(nowMs) < slowMs;
+    // Histories may raise, but they end no wait: another router may have more to tell, and a cost that was lost is a guess again.
+    const isNew = nowMs - this.#sinceMs < slowMs;
     // How long an instance was idle is its agent's knowledge, which no restart of ours takes away.
     if (isNew && !input.isQuiet) return { desired: kept, hindrance: 'New' };
     const target = Math.max(order.want, Math.min(held, ordered));

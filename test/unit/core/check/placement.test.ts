@@ -51,6 +51,8 @@ describe('a plan is not carried out when', () => {
       ['TooLargeAsleep'],
     );
     assert.deepEqual(broken(120), []);
+    claims[0] = claimFor('m-1', 1, { asleepBytes: 60, canSleep: false });
+    assert.deepEqual(broken(60), [], 'who never sleeps is no sleeper');
   });
   test('more would be awake than should be', () => {
     const assigned = { a: [assign('m-1', 'Awake')], b: [assign('m-1', 'Awake')] };

@@ -8,6 +8,7 @@ import { weightVolumes } from '../../../../src/controller/weight-volumes.ts';
 import { findClaimTrouble } from '../../../../src/core/plan/claim-trouble.ts';
 import { findTrouble } from '../../../../src/core/plan/slot-trouble.ts';
 import { findStagerTrouble } from '../../../../src/core/plan/stager-trouble.ts';
+import { ageAt } from '../../../support/pod-age.ts';
 
 const end = 'preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.';
 const nodes = (what: string) => `0/3 nodes are available: ${what}. ${end}`;
@@ -131,14 +132,14 @@ describe('a stager that no node takes', () => {
   const unbound = pod(models, nodes('pod has unbound immediate PersistentVolumeClaims'));
 
   test('says that its claim is missing once both could have been made', () => {
-    assert.equal(findStagerTrouble(missing, madeMs + 9000), undefined);
-    assert.equal(findStagerTrouble(missing, madeMs + 10_000)?.reason, 'ClaimMissing');
+    assert.equal(findStagerTrouble(missing, ageAt(madeMs + 9000)), undefined);
+    assert.equal(findStagerTrouble(missing, ageAt(madeMs + 10_000))?.reason, 'ClaimMissing');
   });
 
   test('counts as on its way while a volume may still be made for its claim, and says what it waits for', () => {
-    const early = findStagerTrouble(unbound, madeMs + 299_000);
+    const early = findStagerTrouble(unbound, ageAt(madeMs + 299_000));
     assert.equal(early?.reason, 'Unschedulable');
     assert.match(early.message, /^The stager gpus-1: .*The claim models .* has no volume/);
-    assert.equal(findStagerTrouble(unbound, madeMs + 300_000)?.reason, 'ClaimUnusable');
+    assert.equal(findStagerTrouble(unbound, ageAt(madeMs + 300_000))?.reason, 'ClaimUnusable');
   });
 });

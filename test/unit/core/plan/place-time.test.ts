@@ -57,6 +57,63 @@ describe('a model that is to be awake', () => {
     assert.deepEqual(awakeAt(placement, 'n-1'), ['uid-a']);
   });
 
+  describe('beside one whose usual work and its own are too much for one slot', () => {
+    const share = (load: number) => [
+      timed('m-1', 1, { isBusy: true, waitedMs: 100, load }),
+      timed('n-1', 1, { isBusy: true, load: 0.5 }),
+    ];
+    const pools = [{ name: 'default', sleepersPerSlotMax: 8, room: 3 }];
+    const grown = (load: number, slot = justWoken) =>
+      planPlacement(placeSnapshot([slot], share(load), { pools })).unmet.map(({ pool }) => pool);
+
+    test('asks for one more slot while it waits for its turn', () => {
+      assert.deepEqual(grown(0.5), ['default']);
+      assert.deepEqual(grown(0.1), [undefined], 'a turn now and then is no reason to grow');
+    });
+
+    test('has it sleep where it is idle, as ever, and starts nowhere', () => {
+      const idle = awakeSlot('a', 'n-1', { rungAgeMs: 60_000, idleMs: 9000 }, ['m-1']);
+      assert.deepEqual(awakeAt(plan([idle, sleepingSlot('b', [])], share(0.5)), 'm-1'), ['uid-a']);
+    });
+
+    test('takes its turn rather than a clear slot in which it has failed', () => {
+      const failure = { reason: 'LoadFailed', message: 'no', retryInMs: 500 };
+      const broken = slotWith('b', [reportOn('m-1', 'Staged', { failure })], { assigned: [assign('m-1', 'Staged')] });
+      const settled = awakeSlot('a', 'n-1', { inFlight: 2, rungAgeMs: 60_000 }, ['m-1']);
+      assert.deepEqual(awakeAt(plan([settled, broken], share(0.5)), 'm-1'), ['uid-a']);
+    });
+
+    test('takes its turn until that slot is there, and the other one asks', () => {
+      const settled = awakeSlot('a', 'n-1', { inFlight: 2, rungAgeMs: 60_000 }, ['m-1']);
+      assert.deepEqual(grown(0.5, settled), []);
+      const placement = planPlacement(placeSnapshot([settled], share(0.5), { pools }));
+      assert.deepEqual(awakeAt(placement, 'm-1'), ['uid-a']);
+    });
+
+    test('starts in a clear slot, although a turn would be sooner', () => {
+      assert.deepEqual(awakeAt(plan([justWoken, sleepingSlot('b', [])], share(0.5)), 'm-1'), ['uid-b']);
+      assert.deepEqual(awakeAt(plan([justWoken, sleepingSlot('b', [])], share(0.1)), 'm-1'), []);
+    });
+  });
+
+  test('for a caller who was told to come back keeps its slot until he has come', () => {
+    const promised = timed('n-1', 1, { isBusy: true, isPromised: true });
+    const others = (idleMs: number) => awakeSlot('a', 'n-1', { rungAgeMs: 20_000, idleMs }, ['m-1']);
+    assert.deepEqual(awakeAt(plan([others(20_000)], [wanted, promised]), 'n-1'), ['uid-a'], 'nobody has come yet');
+    assert.deepEqual(
+      awakeAt(plan([others(2000)], [wanted, promised]), 'm-1'),
+      ['uid-a'],
+      'now it is the next one’s turn',
+    );
+  });
+
+  test('below its minimum takes its turn with who has work, however many of it are awake', () => {
+    const slots = [awakeSlot('a', 'm-1'), awakeSlot('b', 'n-1', { inFlight: 3 }, ['m-1'])];
+    const claims = (min: number) => [timed('m-1', 2, { min, isBusy: true }), busy];
+    assert.deepEqual(awakeAt(plan(slots, claims(2)), 'm-1'), ['uid-a', 'uid-b']);
+    assert.deepEqual(awakeAt(plan(slots, claims(1)), 'm-1'), ['uid-a']);
+  });
+
   test('grows no pool for what only a sleeper could do', () => {
     const claim = timed('m-1', 4, { isBusy: true, waitedMs: 5000, coldMax: 1 });
     const pools = [{ name: 'default', sleepersPerSlotMax: 8, room: 10 }];

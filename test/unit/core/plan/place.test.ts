@@ -164,6 +164,35 @@ describe('who goes', () => {
     assert.deepEqual(withRoom(50), { a: 'w-1@Awake' });
   });
 
+  test('who may never sleep holds nothing of the memory for sleepers', () => {
+    const claims = [
+      claimFor('n-1', 1, { asleepBytes: 900, canSleep: false, isBusy: true }),
+      claimFor('m-1', 0, { asleepBytes: 100 }),
+    ];
+    const slots = [awakeSlot('a', 'n-1', {}, ['m-1'])];
+    assert.deepEqual(plan(placeSnapshot(slots, claims, { sleeperBytes: 100 })).slots, { a: 'n-1@Awake m-1@Asleep' });
+  });
+
+  test('who is awake and too large to sleep stops none of the sleepers beside it', () => {
+    const claims = [claimFor('n-1', 1, { asleepBytes: 900, isBusy: true }), claimFor('m-1', 0, { asleepBytes: 100 })];
+    const slots = [awakeSlot('a', 'n-1', {}, ['m-1'])];
+    assert.deepEqual(plan(placeSnapshot(slots, claims, { sleeperBytes: 200 })).slots, { a: 'n-1@Awake m-1@Asleep' });
+  });
+
+  test('the third copy of what is often used is stopped before the only one of what is not', () => {
+    const climb = { wakeMs: 1000, startMs: 45_000, drainMs: 3000, sleepMs: 3000 };
+    const claims = [claimFor('often-1', 0, { climb, chance: 0.5 }), claimFor('rare-1', 0, { climb, chance: 0.05 })];
+    const asleep = (name: string, revisions: readonly string[]) =>
+      slotWith(
+        name,
+        revisions.map((one) => reportOn(one, 'Asleep')),
+        { assigned: revisions.map((one) => assign(one, 'Asleep')) },
+      );
+    const slots = [asleep('a', ['often-1', 'rare-1']), asleep('b', ['often-1']), asleep('c', ['often-1'])];
+    const kept = plan(placeSnapshot(slots, claims, { sleepersPerSlotMax: 1 })).slots;
+    assert.deepEqual(kept, { a: 'rare-1@Asleep', b: 'often-1@Asleep', c: 'often-1@Asleep' });
+  });
+
   test('what would not fit asleep is stopped when it is not needed any more', () => {
     const claims = [claimFor('w-1', 0, { asleepBytes: 100 })];
     const slots = [awakeSlot('a', 'w-1')];

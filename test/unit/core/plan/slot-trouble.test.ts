@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Pod } from '../../../../src/api/kinds.ts';
 import { findDeparture, findTrouble, isTroubledHere } from '../../../../src/core/plan/slot-trouble.ts';
+import { ageAt } from '../../../support/pod-age.ts';
 
 type Container = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number];
 
@@ -297,14 +298,14 @@ describe('why a slot that is deleted goes', () => {
   });
 
   test('a taint of a node that answers sends it away', () => {
-    const departure = findDeparture(leaving({ phase: 'Running', conditions: [tainted] }), { wallMs: dueMs });
+    const departure = findDeparture(leaving({ phase: 'Running', conditions: [tainted] }), { ageOf: ageAt(dueMs) });
     assert.equal(departure?.reason, 'Evicted');
     assert.match(departure.message, /has a taint that it does not tolerate\. A new slot is made elsewhere\.$/);
   });
 
   test('one that is there long after its grace is said, whatever it was deleted for', () => {
-    assert.equal(findDeparture(leaving({ phase: 'Running' }), { wallMs: dueMs + 59_000 }), undefined);
-    const departure = findDeparture(leaving({ phase: 'Running' }), { wallMs: dueMs + 60_000 });
+    assert.equal(findDeparture(leaving({ phase: 'Running' }), { ageOf: ageAt(dueMs + 59_000) }), undefined);
+    const departure = findDeparture(leaving({ phase: 'Running' }), { ageOf: ageAt(dueMs + 60_000) });
     assert.equal(departure?.reason, 'NodeLost');
     assert.match(departure.message, /should have ended and has not: its node node-a does not answer, or cannot end it/);
   });
@@ -342,8 +343,8 @@ describe('a slot that does not begin on its node', () => {
     ['of which its kubelet has not said anything', { phase: 'Pending', conditions: [scheduled] }],
   ] as const) {
     test(`${name}: said after five minutes, and that it may only be a large image`, () => {
-      assert.equal(findTrouble(pod(status), { wallMs: atMs - 1 }), undefined);
-      const trouble = findTrouble(pod(status), { wallMs: atMs });
+      assert.equal(findTrouble(pod(status), { ageOf: ageAt(atMs - 1) }), undefined);
+      const trouble = findTrouble(pod(status), { ageOf: ageAt(atMs) });
       assert.equal(trouble?.reason, 'NotStarted');
       assert.match(
         trouble.message,
@@ -362,13 +363,13 @@ describe('a slot that does not begin on its node', () => {
     ],
   ] as const) {
     test(`nothing is said of one ${name}`, () => {
-      assert.equal(findTrouble(pod(status), { wallMs: atMs + 3_600_000 }), undefined);
+      assert.equal(findTrouble(pod(status), { ageOf: ageAt(atMs + 3_600_000) }), undefined);
     });
   }
 
   test('what is known to be wrong goes before', () => {
     const failing = { ...pending, containerStatuses: [waiting('ErrImagePull', 'not found')] };
-    assert.equal(findTrouble(pod(failing), { wallMs: atMs })?.reason, 'ImagePullFailed');
+    assert.equal(findTrouble(pod(failing), { ageOf: ageAt(atMs) })?.reason, 'ImagePullFailed');
   });
 });
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Pod } from '../../../../src/api/kinds.ts';
 import { findStagerTrouble } from '../../../../src/core/plan/stager-trouble.ts';
+import { ageAt } from '../../../support/pod-age.ts';
 
 const madeMs = Date.parse('2026-01-01T00:00:00Z');
 const pod = (status: Pod['status']): Pod => ({
@@ -18,7 +19,7 @@ const lost = {
   conditions: [{ type: 'Ready', status: 'False', lastTransitionTime: '2026-01-01T00:01:00Z' }],
   containerStatuses: [{ name: 'stager', ready: true, restartCount: 0, state: { running: {} } }],
 } as const;
-const trouble = (status: Pod['status'], ageMs = 0) => findStagerTrouble(pod(status), madeMs + ageMs);
+const trouble = (status: Pod['status'], ageMs = 0) => findStagerTrouble(pod(status), ageAt(madeMs + ageMs));
 
 test('a young one is left alone, and so is one that runs or has ended', () => {
   assert.equal(trouble(undefined), undefined);
@@ -58,8 +59,12 @@ test('one that runs where nobody answers is said after a minute, with what to do
 test('one that is deleted is said when it is there long after its grace, and not before', () => {
   const { metadata, ...rest } = pod({ phase: 'Running' });
   const leaving = { ...rest, metadata: { ...metadata, deletionTimestamp: '2026-01-01T00:00:05Z' } };
-  assert.equal(findStagerTrouble(leaving, madeMs + 64_000), undefined);
-  assert.equal(findStagerTrouble(leaving, madeMs + 65_000)?.reason, 'NodeLost');
+  assert.equal(findStagerTrouble(leaving, ageAt(madeMs + 64_000)), undefined);
+  assert.equal(findStagerTrouble(leaving, ageAt(madeMs + 65_000))?.reason, 'NodeLost');
   const pending: Pod = { ...leaving, status: { phase: 'Pending' } };
-  assert.equal(findStagerTrouble(pending, madeMs + 64_000), undefined, 'that it never started is no news any more');
+  assert.equal(
+    findStagerTrouble(pending, ageAt(madeMs + 64_000)),
+    undefined,
+    'that it never started is no news any more',
+  );
 });

@@ -108,6 +108,16 @@ describe('copies', () => {
     assert.deepEqual([plan?.model, plan?.slot, plan?.instead], ['b', 's', undefined]);
   });
 
+  test('a node that has none goes before one that has', () => {
+    const slots = [
+      slot('s', ['a'], { node: 'x', isFree: false }),
+      slot('t', [], { node: 'x' }),
+      slot('u', [], { node: 'y' }),
+    ];
+    const takenShare = (name: string) => (name === 'u' ? 0.51 : 0.5);
+    assert.equal(planCopy({ ...world([model('a', 600)], slots), takenShare })?.slot, 'u');
+  });
+
   test('a full slot gives up what is worth least, and only for more', () => {
     const models = [model('often', 600), model('rare', 1), model('new', 60)];
     const full = [slot('s', ['often', 'rare']), slot('t', ['rare'], { isFree: false })];

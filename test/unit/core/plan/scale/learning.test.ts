@@ -84,6 +84,27 @@ describe('what a step costs', () => {
     isNear(cost.perPromptTokenMs, slower.perPromptTokenMs, 0.15, 'g');
   });
 
+  test('steps that are all much alike tell what such a step takes, and no part of it runs away', () => {
+    const rng = createRng(1);
+    let learned = startCost(real);
+    for (let answer = 0; answer < 3000; answer += 1) {
+      const sequences = 20 + rng.below(4);
+      const promptTokens = 800 + rng.below(400);
+      const writeStepMs = real.stepMs + real.perSequenceMs * sequences;
+      const readStepMs = writeStepMs + real.perPromptTokenMs * promptTokens;
+      learned = learnStep(learned, { sequences, promptTokens, stepMs: readStepMs * (0.5 + rng.next()) });
+      learned = learnStep(learned, { sequences, promptTokens: 0, stepMs: writeStepMs * (0.5 + rng.next()) });
+      const { stepMs, perSequenceMs, perPromptTokenMs } = learned.cost;
+      assert.ok(
+        stepMs < 100 && perSequenceMs < 5 && perPromptTokenMs < 0.3,
+        JSON.stringify({ answer, ...learned.cost }),
+      );
+    }
+    const { stepMs, perSequenceMs, perPromptTokenMs } = learned.cost;
+    isNear(stepMs + 22 * perSequenceMs, 37.2, 0.1, 'a step');
+    isNear(perPromptTokenMs, real.perPromptTokenMs, 0.1, 'g');
+  });
+
   test('whatever is told, costs stay positive numbers', () => {
     const steps = fc.record({
       sequences: fc.nat(512),

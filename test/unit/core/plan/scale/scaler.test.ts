@@ -34,6 +34,7 @@ function needInput(changes: Partial<NeedInput> = {}): NeedInput {
     wakeMs: 3000,
     lagMs: 100,
     forecastFloor: 0,
+    keepUp: 0,
     longPromptTokens: 1000,
     ...changes,
   };
@@ -87,6 +88,7 @@ describe('the order', () => {
     backlogMs: 0,
     backlog: 0,
     headroom: 0,
+    keepUp: 0,
     base: 0,
     excess: 0,
   };
@@ -221,10 +223,15 @@ describe('over time', () => {
     assert.deepEqual([at(4000), at(6000)], [1, 0]);
   });
 
-  test('a history that routers kept ends that wait', () => {
+  test('a history that routers kept raises at once, and ends no wait: others may have more to tell, and the cost may be a guess', () => {
     const scaler = createScaler({ guess: guess70B, sinceMs: 0 });
-    scaler.arrived(-300_000, { requests: 1, promptTokens: 10 });
-    assert.equal(scaler.decide(scalerInput({ nowMs: 1000, ordered: 3, ready: 3 })).desired, 2);
+    for (let second = -300; second < 0; second += 1)
+      scaler.arrived(second * 1000, { requests: 30, promptTokens: 30_000 });
+    const decide = (ordered: number) =>
+      scaler.decide(scalerInput({ nowMs: 1000, inFlight: 50, idleMs: 0, ordered, ready: ordered }));
+    const needed = decide(1).desired;
+    assert.ok(needed > 2, `${needed}`);
+    assert.deepEqual([decide(9).desired, decide(9).hindrance], [9, 'New']);
   });
 
   test('starts from nothing are limited by the minute and by the base', () => {
