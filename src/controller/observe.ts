@@ -5,7 +5,7 @@ import { type InstanceReport, ROUTER_SERVICE_ACCOUNT } from '../api/link.ts';
 import type { Model } from '../api/model.ts';
 import type { ModelRevision } from '../api/model-revision.ts';
 import type { Pool } from '../api/pool.ts';
-import { type AgeOf, isNodeLost } from '../core/plan/node-loss.ts';
+import { type AgeOf, isNodeLost, sinceMade } from '../core/plan/node-loss.ts';
 import type { RoutedSlot } from '../core/plan/routing.ts';
 import { isTroubledHere } from '../core/plan/slot-trouble.ts';
 import { awakeIn, type InstanceView, type ModelLoad } from '../core/plan/snapshot.ts';
@@ -154,7 +154,7 @@ function isComing(pod: Pod, record: AgentRecord | undefined): boolean {
 }
 
 function isLate(pod: Pod, { ageOf }: ObservedAt): boolean {
-  return ageOf(pod, Date.parse(pod.metadata.creationTimestamp ?? '')) > SLOT_PATIENCE_MS;
+  return sinceMade(pod, ageOf) > SLOT_PATIENCE_MS;
 }
 
 /** Undefined: nothing is known of it, or it is away for too long. */

@@ -2,6 +2,7 @@
 // for that, and what is still said of the last one. Never makes or deletes a slot.
 import { kinds, type Pod } from '../api/kinds.ts';
 import type { Pool } from '../api/pool.ts';
+import { sinceMade } from '../core/plan/node-loss.ts';
 import { addSetback, noSetbacks, type Setbacks, waitAfterSetbacks } from '../core/plan/slot-setbacks.ts';
 import { findTrouble, isTroubledHere } from '../core/plan/slot-trouble.ts';
 import type { SlotsPlan } from '../core/plan/slots.ts';
@@ -53,7 +54,7 @@ function recall({ metadata }: Pool, setbacks: PoolContext['setbacks']): PoolSetb
 function waitAfterTroubled(pods: readonly Pod[], { fleet, options, ages }: PoolContext): number {
   const troubled = pods.filter((pod) => !isConnected(pod, fleet) && isTroubledHere(pod));
   const nowMs = options.clock.nowMs();
-  const lastAgeMs = Math.min(...pods.map((pod) => ages.ageOf(pod, Date.parse(pod.metadata.creationTimestamp ?? ''))));
+  const lastAgeMs = Math.min(...pods.map((pod) => sinceMade(pod, ages.ageOf)));
   return troubled.length === 0 ? 0 : waitAfterSetbacks({ count: troubled.length, lastAtMs: nowMs - lastAgeMs }, nowMs);
 }
 

@@ -3,6 +3,7 @@
 import { kinds, type Pod } from '../api/kinds.ts';
 import { residentRungs } from '../api/link.ts';
 import type { Pool } from '../api/pool.ts';
+import { sinceMade } from '../core/plan/node-loss.ts';
 import type { PoolSlot } from '../core/plan/slots.ts';
 import { idleMsOf } from '../core/plan/snapshot.ts';
 import { UNSEEN_MS_MAX } from './bounds.ts';
@@ -72,14 +73,14 @@ export function viewSlot(
   const isLost = !isConnected(pod, fleet) && !isReady(pod) && linkUrlOf(pod) !== template().linkUrl;
   const sinceMs = record?.unusedSinceMs;
   // One that never came up was never used.
-  const waitsMs = record === undefined ? ages.ageOf(pod, Date.parse(pod.metadata.creationTimestamp ?? '')) : 0;
+  const waitsMs = record === undefined ? sinceMade(pod, ages.ageOf) : 0;
   return {
     name: pod.metadata.name,
     isLeaving: isLeaving(pod),
     isBroken: hasEnded(pod) || isLost,
     isOccupied: isOccupied(record) || isAwaiting,
     isGivenUp: steering.isGivenUp(pod.metadata.name) || isUnwanted(flavourOf(pod), flavours),
-    unusedMs: sinceMs === undefined ? waitsMs || 0 : options.clock.nowMs() - sinceMs,
+    unusedMs: sinceMs === undefined ? waitsMs : options.clock.nowMs() - sinceMs,
     ...(record !== undefined && isOutdated(record)
       ? { outdatedIdleMs: requestIdleMs(record, options.clock.nowMs()) }
       : {}),

@@ -5,6 +5,12 @@ import type { Pod } from '../../api/kinds.ts';
 /** How long ago it was, in milliseconds, that something happened to a Pod at a time that the Pod says. NaN: it says none. */
 export type AgeOf = (pod: Pod, saidMs: number) => number;
 
+/** Since it was made. 0: it does not say when. */
+export function sinceMade(pod: Pod, ageOf: AgeOf): number {
+  const ageMs = ageOf(pod, Date.parse(pod.metadata.creationTimestamp ?? ''));
+  return Number.isNaN(ageMs) ? 0 : ageMs;
+}
+
 /** A kubelet that answers has ended a Pod and said so this long after its grace, however slowly a device lets go. */
 const OVERDUE_MS = 60_000;
 

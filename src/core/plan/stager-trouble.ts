@@ -2,7 +2,7 @@
 // one that runs or has ended, which speaks for itself, nor of one that is only young.
 import type { Pod } from '../../api/kinds.ts';
 import { renderDuration } from '../../lib/units.ts';
-import { type AgeOf, adviseOnLostNode, isNodeLostFor, isOverdue } from './node-loss.ts';
+import { type AgeOf, adviseOnLostNode, isNodeLostFor, isOverdue, sinceMade } from './node-loss.ts';
 import { findTrouble, type SlotTrouble } from './slot-trouble.ts';
 
 /** A claim that was made a moment ago is bound in this time, mostly. Before that no node takes the Pod. */
@@ -21,7 +21,7 @@ export function findStagerTrouble(pod: Pod, ageOf: AgeOf): StagerTrouble | undef
   if (metadata.deletionTimestamp !== undefined) return undefined;
   if (status?.phase === 'Running' || status?.phase === 'Succeeded' || status?.phase === 'Failed') return undefined;
   const { name } = metadata;
-  const ageMs = ageOf(pod, Date.parse(metadata.creationTimestamp ?? ''));
+  const ageMs = sinceMade(pod, ageOf);
   const found = findTrouble(pod);
   if (found !== undefined && WITHOUT_PLACE.has(found.reason) && !(ageMs >= UNBOUND_MS)) return undefined;
   if (found !== undefined) {

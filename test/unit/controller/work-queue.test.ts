@@ -35,7 +35,16 @@ function setUp(concurrencyMax = 2, kindMax: Readonly<Record<string, number>> = {
     resolve?.(outcome);
     await setImmediate();
   };
-  return { clock, queue, running, started, outcomes, end };
+  /** So often that it would wait for the longest time. */
+  const failOften = async (name: string) => {
+    queue.add('k', name);
+    for (let time = 0; time < 9; time += 1) {
+      await end(name, { type: 'failed', sentence: 'no' });
+      clock.advance(60_000);
+    }
+    await end(name, { type: 'failed', sentence: 'no' });
+  };
+  return { clock, queue, running, started, outcomes, end, failOften };
 }
 
 const names = fc.constantFrom('a', 'b', 'c', 'd');
@@ -134,13 +143,8 @@ describe('the work queue', () => {
   });
 
   test('acts on news of what failed within seconds, however long the wait has grown', async () => {
-    const { queue, started, end, clock } = setUp();
-    queue.add('k', 'a');
-    for (let time = 0; time < 9; time += 1) {
-      await end('a', { type: 'failed', sentence: 'no' });
-      clock.advance(60_000);
-    }
-    await end('a', { type: 'failed', sentence: 'no' });
+    const { queue, started, clock, failOften } = setUp();
+    await failOften('a');
     queue.add('k', 'a');
     clock.advance(NEWS_REST_MS_MAX - 1);
     assert.equal(started.length, 10);
@@ -149,13 +153,8 @@ describe('the work queue', () => {
   });
 
   test('acts at once on what a person changed, and what failed before does not count', async () => {
-    const { queue, started, end, clock } = setUp();
-    queue.add('k', 'a');
-    for (let time = 0; time < 9; time += 1) {
-      await end('a', { type: 'failed', sentence: 'no' });
-      clock.advance(60_000);
-    }
-    await end('a', { type: 'failed', sentence: 'no' });
+    const { queue, started, end, clock, failOften } = setUp();
+    await failOften('a');
     queue.renew('k', 'a');
     queue.add('k', 'a');
     assert.equal(started.length, 11);
